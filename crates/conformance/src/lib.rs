@@ -1,0 +1,1 @@
+//! Recorded behaviour of real PostgreSQL servers, replayed and compared.

@@ -1,0 +1,1 @@
+//! The stdio node: JSON messages in, rehearsed answers out.

@@ -1,0 +1,1 @@
+//! PostgreSQL's heavyweight lock table as a pure state machine: modes, queues, deadlock detection.

@@ -1,0 +1,3 @@
+//! The command line of Rehearsal: one file per command under `commands`.
+
+fn main() {}

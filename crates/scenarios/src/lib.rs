@@ -1,0 +1,1 @@
+//! Scenario files: what a rehearsal needs, read from TOML and checked.

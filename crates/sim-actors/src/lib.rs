@@ -1,0 +1,1 @@
+//! The actors of a rehearsal: migration coordinator, application instances and lock manager over tokio channels.

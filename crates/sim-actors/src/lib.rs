@@ -1,1 +1,5 @@
 //! The actors of a rehearsal: migration coordinator, application instances and lock manager over tokio channels.
+
+mod shell;
+
+pub use shell::{RunMode, run};

@@ -11,10 +11,12 @@
 
 pub mod attempt;
 pub mod batches;
+pub mod changes;
 pub mod coroutine;
 pub mod database;
 pub mod migrations;
 pub mod rollout;
+pub mod validation;
 
 use database::DatabaseError;
 
@@ -25,6 +27,8 @@ pub enum FailureKind {
     Database,
     /// What must hold before the step does not hold.
     Precondition,
+    /// What the step would make is there already.
+    Exists,
 }
 
 /// Why a story ended without its result.

@@ -1,0 +1,110 @@
+//! The event log of a rehearsal: what the server's locks did, and what users and deployments felt.
+
+use sim_clock::{Nanos, TraceHash, Traced};
+use sql_engine::SqlState;
+use transactions::Event as LockEvent;
+
+/// Why a request failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Failed {
+    /// A statement failed.
+    Database(SqlState),
+    /// No connection came free in time.
+    PoolTimeout,
+}
+
+/// One line of the event log.
+#[derive(Clone, Copy, Debug)]
+pub enum Event {
+    /// A transition of the server.
+    Server(LockEvent),
+    /// A request has ended.
+    Request {
+        /// Which kind.
+        request: u32,
+        /// From its arrival to its end.
+        latency: Nanos,
+        /// Why it failed, if it did.
+        failed: Option<Failed>,
+    },
+    /// A request found no instance to take it.
+    TurnedAway {
+        /// Which kind.
+        request: u32,
+    },
+    /// An instance enters a phase of its deployment.
+    Deployment {
+        /// The version that it is about.
+        version: u32,
+        /// Which phase.
+        phase: DeploymentPhase,
+    },
+    /// The coordinator's statement begins or ends.
+    Migration {
+        /// Its number, from 1.
+        statement: u32,
+        /// Whether it begins, succeeded or failed.
+        step: MigrationStep,
+    },
+}
+
+/// The phases of a deployment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeploymentPhase {
+    /// It takes no more requests and finishes those it has.
+    Draining,
+    /// It starts on the version.
+    Starting,
+    /// It passed its health check.
+    Healthy,
+    /// It did not, and goes back.
+    Unhealthy,
+}
+
+/// What a statement of the coordinator does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MigrationStep {
+    /// It begins.
+    Begins,
+    /// It succeeded.
+    Succeeds,
+    /// It failed.
+    Fails(SqlState),
+}
+
+impl Traced for Event {
+    fn trace(&self, hash: &mut TraceHash) {
+        match self {
+            Self::Server(event) => event.words().into_iter().for_each(|word| hash.word(word)),
+            Self::Request { request, latency, failed } => {
+                hash.word(1 << 32 | u64::from(*request));
+                hash.word(latency.0);
+                hash.word(failed.map_or(0, failure_word));
+            }
+            Self::TurnedAway { request } => hash.word(2 << 32 | u64::from(*request)),
+            Self::Deployment { version, phase } => {
+                hash.word(3 << 32 | u64::from(*version));
+                hash.word(*phase as u64);
+            }
+            Self::Migration { statement, step } => {
+                hash.word(4 << 32 | u64::from(*statement));
+                hash.word(match step {
+                    MigrationStep::Begins => 0,
+                    MigrationStep::Succeeds => 1,
+                    MigrationStep::Fails(state) => state_word(*state),
+                });
+            }
+        }
+    }
+}
+
+fn failure_word(failed: Failed) -> u64 {
+    match failed {
+        Failed::Database(state) => state_word(state),
+        Failed::PoolTimeout => 1,
+    }
+}
+
+fn state_word(state: SqlState) -> u64 {
+    state.as_str().bytes().fold(0, |word, byte| word << 8 | u64::from(byte))
+}

@@ -1,0 +1,78 @@
+//! What the actors say to one another: plain data, no reply channels.
+
+use sim_clock::Nanos;
+use smallvec::SmallVec;
+use sql_engine::{SessionId, SqlState, StatementId};
+
+use crate::coordinator::database::{DatabaseError, Executed, Timeouts};
+
+/// The keys that a request's parameters stand for.
+pub type Keys = SmallVec<[i64; 2]>;
+
+/// A message between two actors.
+#[derive(Clone, Debug)]
+pub enum Message {
+    /// To the lock manager: run a prepared statement on an idle session.
+    Execute {
+        /// On which session.
+        session: SessionId,
+        /// Which statement.
+        statement: StatementId,
+        /// Its parameters.
+        params: Keys,
+        /// How long it works; `None` leaves that to the cost model.
+        work: Option<Nanos>,
+    },
+    /// To the lock manager: run this text on an idle session. Answered with [`Message::Answered`].
+    Query {
+        /// On which session.
+        session: SessionId,
+        /// The statement.
+        sql: Box<str>,
+        /// Its limits.
+        timeouts: Timeouts,
+    },
+    /// To the lock manager: `pg_cancel_backend`.
+    Cancel {
+        /// Whose statement.
+        session: SessionId,
+    },
+    /// To the lock manager: can these statements be planned against the schema as it is?
+    Probe {
+        /// What the version of an application runs.
+        statements: std::rc::Rc<[StatementId]>,
+    },
+
+    /// From the lock manager: a prepared statement has ended.
+    Completed {
+        /// On which session.
+        session: SessionId,
+        /// How.
+        outcome: Result<(), SqlState>,
+    },
+    /// From the lock manager: the outcome of a [`Message::Query`].
+    Answered(Box<Result<Executed, DatabaseError>>),
+    /// From the lock manager: the first error that planning met.
+    Probed(Option<SqlState>),
+
+    /// From the balancer to an instance: a request has arrived.
+    Arrive {
+        /// Which kind, by its place in the list of requests.
+        request: u32,
+        /// Its keys.
+        keys: Keys,
+    },
+    /// From an instance to the balancer: send it requests, or stop.
+    Rotation {
+        /// Whether it takes requests.
+        takes_requests: bool,
+    },
+
+    /// From the coordinator to an instance: move to a version.
+    Deploy {
+        /// Its place in the list of versions.
+        version: usize,
+    },
+    /// From an instance to the coordinator: moved, or why not.
+    Deployed(Result<(), Box<str>>),
+}

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use sim_actors::coordinator::migrations::{Migration, Script, ScriptStatement};
 
+use sql_syntax::TextRange;
+
 use crate::model::Scenario;
 
 /// A scenario, or a file that it names, cannot be used.
@@ -184,21 +186,18 @@ fn read_migrations(
 
 fn read_script(path: &Path, file: &str, sql: &str) -> Result<Script, ScenarioError> {
     let parsed = sql_syntax::parse(sql);
-    let line_of = |offset: usize| sql[..offset.min(sql.len())].matches('\n').count() + 1;
     if let Some(error) = parsed.errors.first() {
+        let (line, column) = error.range.line_column(sql);
         return Err(ScenarioError::Migration {
             path: path.to_owned(),
-            line: line_of(error.range.start),
-            reason: error.message.clone(),
+            line,
+            reason: format!("column {column}: {error}"),
         });
     }
-    let statements = parsed
-        .statements
-        .iter()
-        .map(|located| ScriptStatement {
-            sql: sql[located.range.clone()].to_owned(),
-            line: line_of(located.range.start),
-        })
-        .collect();
+    let statement = |range: TextRange| ScriptStatement {
+        sql: range.of(sql).to_owned(),
+        line: range.line_column(sql).0,
+    };
+    let statements = parsed.statements.iter().map(|located| statement(located.range)).collect();
     Ok(Script { file: file.to_owned(), statements })
 }

@@ -1,0 +1,188 @@
+//! A rehearsal: the scenario's actors around a world, and a story that the coordinator carries out.
+//!
+//! ```text
+//!   actor 0   LockManager          the world's database
+//!         1   Balancer             arrivals, keys
+//!         2…  AppInstance          one for each instance
+//!         …   Background           one for each background session
+//!         n   MigrationCoordinator the story
+//! ```
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::rc::Rc;
+
+use sim_actors::coordinator::Failure;
+use sim_actors::coordinator::coroutine::{Coroutine, Port};
+use sim_actors::{Event, Failed, Managed, MigrationCoordinator, Player, RunMode};
+use sim_clock::{ActorId, Nanos, Scheduler};
+use sql_engine::{LockMode, SessionId};
+
+use crate::cast::Cast;
+use crate::load::Loaded;
+use crate::world::World;
+
+/// Sees every event of a rehearsal: when, of which actor, what.
+pub type EventObserver = dyn Fn(Nanos, &str, &Event);
+
+/// How a rehearsal is run.
+#[derive(Clone)]
+pub struct RunOptions {
+    /// By which of the ways that give the same log.
+    pub mode: RunMode,
+    /// With the application and the background sessions, or the migration alone.
+    pub traffic: bool,
+    /// Who sees the events.
+    pub observer: Option<Rc<EventObserver>>,
+    /// When the rehearsal ends at the latest.
+    pub horizon: Nanos,
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        let horizon = Nanos::from_secs(24 * 3_600);
+        Self { mode: RunMode::Actors, traffic: true, observer: None, horizon }
+    }
+}
+
+/// What a rehearsal came to.
+pub struct Rehearsed<R> {
+    /// The story's outcome; `None` when the horizon came first.
+    pub outcome: Option<Result<R, Failure>>,
+    /// The world after it.
+    pub world: World,
+    /// What was seen meanwhile.
+    pub observed: Observed,
+}
+
+/// What was seen during a rehearsal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// Hash of the event log.
+    pub hash: u64,
+    /// How many events it has.
+    pub events: u64,
+    /// Requests that ended well.
+    pub served: u64,
+    /// Requests that failed, by cause.
+    pub failed: BTreeMap<Failed, u64>,
+    /// Requests that found no instance.
+    pub turned_away: u64,
+    /// The longest that a request took.
+    pub latency_max: Nanos,
+    /// The relation locks that the migration was granted.
+    pub migration_locks: Vec<(String, LockMode)>,
+}
+
+impl Observed {
+    /// Whether the migration held a lock on the table that keeps readers or writers out.
+    #[must_use]
+    pub fn blocked_access_to(&self, table: &str) -> bool {
+        let of_table = self.migration_locks.iter().filter(|lock| lock.0 == table).map(|lock| lock.1);
+        let mut blocking = of_table.filter(|mode| {
+            mode.conflicts_with(LockMode::AccessShare) || mode.conflicts_with(LockMode::RowExclusive)
+        });
+        blocking.next().is_some()
+    }
+
+    /// What failed because the schema and an application's statements did not fit (SQLSTATE class 42).
+    #[must_use]
+    pub fn schema_failure(&self) -> Option<String> {
+        let of_schema = |failed: &Failed| match failed {
+            Failed::Database(state) => state.as_str().starts_with("42"),
+            Failed::PoolTimeout => false,
+        };
+        let (cause, count) = self.failed.iter().find(|(failed, _)| of_schema(failed))?;
+        let Failed::Database(state) = cause else { return None };
+        Some(format!("{count} requests failed because of the schema change (SQLSTATE {state})"))
+    }
+}
+
+/// Carries a story out against the scenario's traffic, from the start of its traffic window.
+pub fn rehearse<R, F>(
+    loaded: &Loaded,
+    world: &World,
+    options: &RunOptions,
+    story: impl FnOnce(Port) -> F,
+) -> Rehearsed<R>
+where
+    R: 'static,
+    F: Future<Output = Result<R, Failure>> + 'static,
+{
+    let mut scheduler = Scheduler::new(options.horizon);
+    let mut cast = Cast::gather(loaded, world, options.traffic, &mut scheduler);
+    let coordinator = cast.next_actor();
+    let session = cast.connect("migration", coordinator);
+    let names = loaded.scenario.application.versions.iter().map(|version| version.name.clone());
+    cast.players.push(Player::Coordinator(MigrationCoordinator::new(
+        Coroutine::new(story),
+        Cast::SERVER,
+        session,
+        cast.fleet(world),
+        names.collect(),
+    )));
+    let start = if options.traffic { loaded.scenario.migration.start.0 } else { Nanos::ZERO };
+    scheduler.set_timer(start, coordinator, 0);
+    if let Some(observer) = options.observer.clone() {
+        let names = cast.names.clone();
+        scheduler.log.observe(Box::new(move |at, actor: ActorId, event: &Event| {
+            observer(at, names.get(actor.0 as usize).map_or("", String::as_str), event);
+        }));
+    }
+    let players = cast.take_stage(session);
+    let players = sim_actors::run(options.mode, players, &mut scheduler);
+    leave_stage(loaded, world, players, &scheduler)
+}
+
+/// Takes the actors apart: the world as they left it, and what they saw.
+fn leave_stage<R>(
+    loaded: &Loaded,
+    before: &World,
+    players: Vec<Player<Result<R, Failure>>>,
+    scheduler: &Scheduler<Event>,
+) -> Rehearsed<R> {
+    let mut world = before.clone();
+    let mut observed =
+        Observed { hash: scheduler.log.hash(), events: scheduler.log.count(), ..Observed::default() };
+    let (mut outcome, mut instance) = (None, 0);
+    for player in players {
+        match player {
+            Player::Server(server) => {
+                (world.database, observed.migration_locks) = server.into_parts();
+                world.database.close_sessions();
+            }
+            Player::Balancer(balancer) => {
+                observed.turned_away = balancer.turned_away();
+                crate::cast::keep_sequences(loaded, balancer.into_sources(), &mut world.sequences);
+            }
+            Player::Instance(app) => {
+                world.versions[instance] = app.version();
+                instance += 1;
+                for stats in app.stats() {
+                    observed.served += stats.served;
+                    observed.latency_max = observed.latency_max.max(stats.latency_max);
+                    for (cause, count) in &stats.failed {
+                        *observed.failed.entry(*cause).or_default() += count;
+                    }
+                }
+            }
+            Player::Background(_) => {}
+            Player::Coordinator(mut coordinator) => outcome = coordinator.take_outcome(),
+        }
+    }
+    Rehearsed { outcome, world, observed }
+}
+
+impl Cast {
+    fn fleet(&self, world: &World) -> Vec<Managed> {
+        let managed = |(at, (name, actor)): (usize, &(String, ActorId))| Managed {
+            name: name.clone(),
+            actor: *actor,
+            version: world.versions[at],
+        };
+        self.instances.iter().enumerate().map(managed).collect()
+    }
+}
+
+/// The coordinator's session has no other name for itself.
+pub(crate) type Session = SessionId;

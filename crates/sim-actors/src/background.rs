@@ -1,7 +1,7 @@
 //! Sessions beside the application: reports, statistics, dumps. Each follows its script.
 
 use sim_clock::{Actor, ActorId, Context, Nanos};
-use sql_engine::SessionId;
+use transactions::SessionId;
 
 use crate::event::Event;
 use crate::message::Message;

@@ -1,8 +1,7 @@
 //! The event log of a rehearsal: what the server's locks did, and what users and deployments felt.
 
 use sim_clock::{Nanos, TraceHash, Traced};
-use sql_engine::SqlState;
-use transactions::Event as LockEvent;
+use transactions::{Event as ServerEvent, LockTag, SqlState};
 
 /// Why a request failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,7 +16,7 @@ pub enum Failed {
 #[derive(Clone, Copy, Debug)]
 pub enum Event {
     /// A transition of the server.
-    Server(LockEvent),
+    Server(ServerEvent),
     /// A request has ended.
     Request {
         /// Which kind.
@@ -75,7 +74,7 @@ pub enum MigrationStep {
 impl Traced for Event {
     fn trace(&self, hash: &mut TraceHash) {
         match self {
-            Self::Server(event) => event.words().into_iter().for_each(|word| hash.word(word)),
+            Self::Server(event) => trace_server(event, hash),
             Self::Request { request, latency, failed } => {
                 hash.word(1 << 32 | u64::from(*request));
                 hash.word(latency.0);
@@ -95,6 +94,26 @@ impl Traced for Event {
                 });
             }
         }
+    }
+}
+
+/// Feeds a transition of the server: whose, which, in which mode, on what.
+pub fn trace_server(event: &ServerEvent, hash: &mut TraceHash) {
+    let ServerEvent { session, kind, mode, tag } = *event;
+    hash.word(u64::from(session.0) << 16 | (kind as u64) << 8 | mode as u64);
+    let (class, object, more) = match tag {
+        LockTag::Relation(relation) => (0, u64::from(relation.0), 0),
+        LockTag::Tuple { relation, version, key } => {
+            (1, u64::from(relation.0) << 32 | u64::from(version), key)
+        }
+        LockTag::Transaction(xid) => (2, xid.number(), u64::from(xid.session().0)),
+        LockTag::VirtualTransaction { session, local } => (3, u64::from(session.0), u64::from(local)),
+        LockTag::Object { class, object } => (4, u64::from(class), u64::from(object)),
+        LockTag::Advisory(key) => (5, key.cast_unsigned(), 0),
+    };
+    hash.word(object.rotate_left(8) ^ class);
+    if more != 0 {
+        hash.word(more);
     }
 }
 

@@ -2,7 +2,8 @@
 
 use sim_clock::Nanos;
 use smallvec::SmallVec;
-use sql_engine::{SessionId, SqlState, StatementId};
+use sql_engine::StatementId;
+use transactions::{SessionId, SqlState};
 
 use crate::coordinator::database::{DatabaseError, Executed, Timeouts};
 

@@ -1,7 +1,7 @@
 //! The coordinator as an actor: it carries a story's questions to the lock manager and the fleet.
 
 use sim_clock::{Actor, ActorId, Context};
-use sql_engine::{SessionId, SqlState};
+use transactions::{SessionId, SqlState};
 
 use crate::coordinator::coroutine::{Answer, Ask, Coroutine, Turn};
 use crate::coordinator::database::InstanceStatus;

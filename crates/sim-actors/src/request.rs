@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use sim_clock::{Nanos, Stream};
-use sql_engine::{SessionId, StatementId};
+use sql_engine::StatementId;
+use transactions::SessionId;
 
 use crate::message::Message;
 

@@ -4,7 +4,7 @@
 //! against the schema as it is. An instance that does not pass goes back to the version that it ran.
 
 use sim_clock::{ActorId, Context, Nanos};
-use sql_engine::SqlState;
+use transactions::SqlState;
 
 use super::{AppInstance, DEPLOY};
 use crate::event::{DeploymentPhase, Event};

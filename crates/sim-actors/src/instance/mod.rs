@@ -15,7 +15,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use sim_clock::{Actor, ActorId, Context, Nanos, Stream};
-use sql_engine::{SessionId, StatementId};
+use sql_engine::StatementId;
+use transactions::SessionId;
 
 pub use deployment::DeploymentSettings;
 use deployment::Deployment;
@@ -145,7 +146,7 @@ impl AppInstance {
     fn completed(
         &mut self,
         session: SessionId,
-        outcome: Result<(), sql_engine::SqlState>,
+        outcome: Result<(), transactions::SqlState>,
         cx: &mut Context<'_, Message, Event>,
     ) {
         let Some(connection) = self.pool.connection_of(session) else { return };

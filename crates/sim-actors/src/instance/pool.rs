@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use sim_clock::Nanos;
-use sql_engine::SessionId;
+use transactions::SessionId;
 
 use crate::message::Keys;
 

@@ -1,1 +1,21 @@
-//! Scenario files: what a rehearsal needs, read from TOML and checked.
+//! Scenario files: what a rehearsal needs, read from TOML and checked; and the rehearsal itself.
+//!
+//! ```text
+//!   scenario.toml ─► Scenario ─┐
+//!   migrations/*.sql ──────────┴► Loaded ─► World ─► rehearse(story) ─► Rehearsed: outcome, world, observed
+//! ```
+
+mod cast;
+mod check;
+mod load;
+mod model;
+mod rehearse;
+mod units;
+mod world;
+
+pub use load::{DEFAULT, Loaded, ScenarioError};
+pub use model::*;
+pub use rehearse::{EventObserver, Observed, Rehearsed, RunOptions, rehearse};
+pub use sql_engine::TableBackup;
+pub use units::Span;
+pub use world::World;

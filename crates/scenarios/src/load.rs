@@ -55,6 +55,8 @@ pub struct Loaded {
     pub scenario: Scenario,
     /// Its migrations, by version.
     pub migrations: Vec<Migration>,
+    /// The file that it came from, for messages.
+    path: PathBuf,
 }
 
 macro_rules! embedded {
@@ -91,7 +93,7 @@ impl Loaded {
         let scenario = read_scenario(path, text)?;
         let folder = Path::new("default/migrations");
         let files = DEFAULT_MIGRATIONS.iter().map(|(name, sql)| (folder.join(name), (*sql).to_owned()));
-        Ok(Self { scenario, migrations: read_migrations(files)? })
+        Ok(Self { scenario, migrations: read_migrations(files)?, path: path.to_owned() })
     }
 
     /// A scenario file and the migrations beside it.
@@ -101,7 +103,7 @@ impl Loaded {
     pub fn from_file(path: &Path) -> Result<Self, ScenarioError> {
         let scenario = read_scenario(path, &read(path)?)?;
         let folder = path.parent().unwrap_or(Path::new(".")).join(&scenario.migration.directory);
-        Ok(Self { migrations: migrations_in(&folder)?, scenario })
+        Ok(Self { migrations: migrations_in(&folder)?, scenario, path: path.to_owned() })
     }
 
     /// Takes the migrations of another folder instead.
@@ -111,6 +113,11 @@ impl Loaded {
     pub fn with_migrations(mut self, folder: &Path) -> Result<Self, ScenarioError> {
         self.migrations = migrations_in(folder)?;
         Ok(self)
+    }
+
+    /// An error about the scenario's own contents.
+    pub(crate) fn contradiction(&self, reason: String) -> ScenarioError {
+        ScenarioError::Contradiction { path: self.path.clone(), reason }
     }
 }
 

@@ -16,9 +16,9 @@ use sim_actors::coordinator::Failure;
 use sim_actors::coordinator::coroutine::{Coroutine, Port};
 use sim_actors::{Event, Failed, Managed, MigrationCoordinator, Player, RunMode};
 use sim_clock::{ActorId, Nanos, Scheduler};
-use sql_engine::{LockMode, SessionId};
+use transactions::LockMode;
 
-use crate::cast::Cast;
+use crate::cast::{Cast, SERVER};
 use crate::load::Loaded;
 use crate::world::World;
 
@@ -116,7 +116,7 @@ where
     let names = loaded.scenario.application.versions.iter().map(|version| version.name.clone());
     cast.players.push(Player::Coordinator(MigrationCoordinator::new(
         Coroutine::new(story),
-        Cast::SERVER,
+        SERVER,
         session,
         cast.fleet(world),
         names.collect(),
@@ -173,7 +173,7 @@ fn leave_stage<R>(
     Rehearsed { outcome, world, observed }
 }
 
-impl Cast {
+impl<R> Cast<R> {
     fn fleet(&self, world: &World) -> Vec<Managed> {
         let managed = |(at, (name, actor)): (usize, &(String, ActorId))| Managed {
             name: name.clone(),
@@ -183,6 +183,3 @@ impl Cast {
         self.instances.iter().enumerate().map(managed).collect()
     }
 }
-
-/// The coordinator's session has no other name for itself.
-pub(crate) type Session = SessionId;

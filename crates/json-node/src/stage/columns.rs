@@ -63,7 +63,11 @@ impl Stage<'_> {
             }
             _ => self.take_schema_for_granted()?,
         }
-        let version = self.world.version_without(self.loaded, table, column)?;
+        self.require_column(table, column)?;
+        let Some(version) = self.world.version_without(self.loaded, table, column) else {
+            let text = format!("every version of the application uses {table}.{column}");
+            return Err(Refusal::new(Code::PreconditionFailed, text));
+        };
         let plan = ContractPlan {
             table: table.to_owned(),
             column: column.to_owned(),
@@ -132,7 +136,7 @@ impl Stage<'_> {
             pause: self.loaded.scenario.migration.batch_pause.0,
             policy: self.policy(None),
         };
-        let writer = self.world.version_writing(self.loaded, table, to);
+        let writer = self.world.version_using(self.loaded, table, to);
         let story = |mut db| async move {
             if let Some(version) = writer {
                 roll_out(&mut db, &version).await?;

@@ -7,7 +7,7 @@ mod schema;
 
 use std::rc::Rc;
 
-use scenarios::{EventObserver, Loaded, Rehearsed, RunOptions, World};
+use scenarios::{EventObserver, Loaded, RunOptions, World};
 use sim_actors::coordinator::Failure;
 use sim_actors::coordinator::attempt::{Backoff, Policy};
 use sim_actors::coordinator::coroutine::Port;
@@ -53,25 +53,36 @@ impl Stage<'_> {
     }
 
     /// Rehearses a story against the scenario's traffic; the world moves on when it succeeds.
-    fn rehearse<R, F>(
+    fn rehearse<R, F>(&mut self, story: impl FnOnce(Port) -> F) -> Result<Rehearsal<R>, Refusal>
+    where
+        R: 'static,
+        F: Future<Output = Result<R, Failure>> + 'static,
+    {
+        self.rehearse_with(true, story)
+    }
+
+    /// The same with or without the scenario's traffic.
+    fn rehearse_with<R, F>(
         &mut self,
+        traffic: bool,
         story: impl FnOnce(Port) -> F,
     ) -> Result<Rehearsal<R>, Refusal>
     where
         R: 'static,
         F: Future<Output = Result<R, Failure>> + 'static,
     {
-        let options = RunOptions { observer: self.events.cloned(), ..RunOptions::default() };
-        let Rehearsed { outcome, world, observed } = scenarios::rehearse(self.loaded, &self.world, options, story);
-        match outcome {
+        let options =
+            RunOptions { traffic, observer: self.events.cloned(), ..RunOptions::default() };
+        let rehearsed = scenarios::rehearse(self.loaded, &self.world, &options, story);
+        match rehearsed.outcome {
             Some(Ok(value)) => {
-                self.world = Rc::new(world);
-                Ok(Rehearsal { value, observed })
+                self.world = Rc::new(rehearsed.world);
+                Ok(Rehearsal { value, observed: rehearsed.observed })
             }
             Some(Err(failure)) => Err(failure.into()),
             None => Err(Refusal::new(
                 Code::Abort,
-                "the migration was still waiting when the rehearsal's time was up; set max_lock_duration_ms",
+                "it was still waiting when the rehearsal's time was up; set max_lock_duration_ms",
             )),
         }
     }

@@ -65,7 +65,7 @@ impl Stage<'_> {
         let applied = self.rehearse(story)?.value;
         let mut world = World::clone(&self.world);
         world
-            .fill_tables(&self.loaded.scenario)
+            .fill_tables(self.loaded)
             .map_err(|error| Refusal::new(Code::PreconditionFailed, error.to_string()))?;
         self.world = Rc::new(world);
         Ok(applied)

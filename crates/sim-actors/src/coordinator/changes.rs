@@ -140,20 +140,15 @@ pub async fn contract<D: Database + Fleet>(
     Ok(())
 }
 
-/// Runs a data statement several times and gives, for each run, the rows that it changed.
+/// Runs a data statement and gives the rows that it changed.
 ///
 /// # Errors
-/// What the database says of a run; earlier runs stay committed.
-pub async fn run_repeatedly(
+/// What the database says, after the policy's attempts.
+pub async fn run_data_statement(
     db: &mut impl Database,
     statement: &str,
-    runs: u64,
     policy: Policy,
-) -> Result<Vec<u64>, Failure> {
-    let mut changed = Vec::new();
-    for _ in 0..runs {
-        let done = in_transaction(db, &[statement], policy).await.map_err(|(_, failure)| failure)?;
-        changed.push(done.iter().map(|executed| executed.rows_affected).sum());
-    }
-    Ok(changed)
+) -> Result<u64, Failure> {
+    let done = in_transaction(db, &[statement], policy).await.map_err(|(_, failure)| failure)?;
+    Ok(done.iter().map(|executed| executed.rows_affected).sum())
 }

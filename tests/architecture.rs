@@ -22,7 +22,8 @@ const LAYERS: [&str; 12] = [
 ];
 
 /// Crates that decide: without runtime, wire format or files.
-const PURE: [&str; 6] = ["lock-table", "sim-clock", "sql-syntax", "transactions", "schema-rules", "sql-engine"];
+const PURE: [&str; 6] =
+    ["lock-table", "sim-clock", "sql-syntax", "transactions", "schema-rules", "sql-engine"];
 
 /// The crates of this workspace and their normal dependencies.
 fn crates() -> BTreeMap<String, Vec<String>> {

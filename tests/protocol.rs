@@ -6,7 +6,10 @@ use serde_json::Value;
 use support::Node;
 
 fn cases() -> Vec<Value> {
-    include_str!("data/protocol-cases.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    include_str!("data/protocol-cases.jsonl")
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 fn texts(value: &Value) -> Vec<String> {
@@ -16,8 +19,7 @@ fn texts(value: &Value) -> Vec<String> {
 #[test]
 fn every_recorded_case_is_answered_to_the_byte() {
     for case in cases() {
-        let messages: Vec<String> =
-            case["input"].as_array().unwrap().iter().map(Value::to_string).collect();
+        let messages: Vec<String> = case["input"].as_array().unwrap().iter().map(Value::to_string).collect();
         let replies = Node::start(&[]).converse(&(messages.join("\n") + "\n"));
         assert_eq!(replies, texts(&case["expected"]), "{}", case["name"]);
     }

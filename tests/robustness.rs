@@ -48,8 +48,9 @@ fn values_may_share_a_line_span_lines_and_end_in_crlf() {
 #[test]
 fn a_line_of_fifty_megabytes_is_read() {
     let name = "x".repeat(50 << 20);
-    let replies =
-        replies_before_status(format!("{{\"type\": \"status\", \"msg_id\": 1, \"x\": \"{name}\"}}").as_bytes());
+    let replies = replies_before_status(
+        format!("{{\"type\": \"status\", \"msg_id\": 1, \"x\": \"{name}\"}}").as_bytes(),
+    );
     assert_eq!(replies.len(), 1);
     assert!(replies[0].contains("migration_status"));
 }
@@ -61,7 +62,11 @@ fn malformed_requests_are_told_the_field() {
     one_error(r#"{"type": "status"}"#, 12, "msg_id");
     one_error(r#"{"type": "status", "msg_id": "one"}"#, 12, "msg_id");
     one_error(r#"{"type": "explode", "msg_id": 1}"#, 10, "unknown type");
-    one_error(r#"{"type": "create_index", "msg_id": 1, "table": "users"}"#, 12, r#"field \"column\" is missing"#);
+    one_error(
+        r#"{"type": "create_index", "msg_id": 1, "table": "users"}"#,
+        12,
+        r#"field \"column\" is missing"#,
+    );
     one_error(r#"{"type": "migrate", "phase": "extend", "msg_id": 1}"#, 12, "phase");
     one_error(
         r#"{"type": "backfill", "msg_id": 1, "table": "users", "column": "full_name", "batch_size": 0}"#,
@@ -83,7 +88,11 @@ fn malformed_requests_are_told_the_field() {
         12,
         "total_rows",
     );
-    one_error(r#"{"type": "validate", "msg_id": 1, "table": "users", "validations": "all"}"#, 12, "validations");
+    one_error(
+        r#"{"type": "validate", "msg_id": 1, "table": "users", "validations": "all"}"#,
+        12,
+        "validations",
+    );
     one_error(
         r#"{"type": "validate", "msg_id": 1, "table": "users", "validations": ["no_nuls"]}"#,
         12,
@@ -94,12 +103,12 @@ fn malformed_requests_are_told_the_field() {
 #[test]
 fn names_from_messages_never_become_sql() {
     let name = r#"users; DROP TABLE users; --"#;
-    let message =
-        format!(r#"{{"type": "create_index", "msg_id": 1, "table": "{name}", "column": "email"}}"#);
+    let message = format!(r#"{{"type": "create_index", "msg_id": 1, "table": "{name}", "column": "email"}}"#);
     one_error(message, 20, "does not exist");
     let message = r#"{"type": "add_column", "msg_id": 1, "table": "users", "column": "x", "data_type": "int; DROP TABLE users"}"#;
     one_error(message, 12, "data_type");
-    let column = r#"{"type": "add_column", "msg_id": 1, "table": "users", "column": "a\" int, DROP COLUMN \"email"}"#;
+    let column =
+        r#"{"type": "add_column", "msg_id": 1, "table": "users", "column": "a\" int, DROP COLUMN \"email"}"#;
     let replies = replies_before_status(column.as_bytes());
     assert!(replies[0].contains("column_added"), "{}", replies[0]);
 }

@@ -9,7 +9,7 @@ use sim_clock::Nanos;
 
 /// One reply on one line, without the line's end.
 #[must_use]
-pub fn to_line(value: &Value) -> String {
+pub(crate) fn to_line(value: &Value) -> String {
     let mut bytes = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, Spaced);
     // Writing to memory cannot fail, and every `Value` can be written.
@@ -36,7 +36,7 @@ impl Formatter for Spaced {
 /// A span in seconds, as precise as a rehearsal can claim to be: to a tenth of a second, and below
 /// one second to two significant digits.
 #[must_use]
-pub fn seconds(span: Nanos) -> Value {
+pub(crate) fn seconds(span: Nanos) -> Value {
     let grain = match span.0 {
         0..10 => 1,
         ns @ 10..1_000_000_000 => 10_u64.pow(ns.ilog10() - 1),
@@ -51,7 +51,7 @@ pub fn seconds(span: Nanos) -> Value {
 
 /// An object from its entries, in that order.
 #[must_use]
-pub fn object<const N: usize>(entries: [(&str, Value); N]) -> Map<String, Value> {
+pub(crate) fn object<const N: usize>(entries: [(&str, Value); N]) -> Map<String, Value> {
     entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use scenarios::TableBackup;
 
 /// The steps of a session so far.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct History {
     /// Refuses to take anything for granted.
     pub(crate) strict: bool,

@@ -38,11 +38,8 @@ impl Refusal {
 
     /// The error as a reply's body.
     pub(crate) fn body(self) -> Body {
-        let mut body = object([
-            ("type", json!("error")),
-            ("code", json!(self.code as u64)),
-            ("text", json!(self.text)),
-        ]);
+        let mut body =
+            object([("type", json!("error")), ("code", json!(self.code as u64)), ("text", json!(self.text))]);
         body.extend(self.more);
         body
     }

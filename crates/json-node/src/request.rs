@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 /// A request is malformed; the text names the field, what was expected and what was found.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RequestError {
+pub(crate) enum RequestError {
     /// Nothing here answers this type.
     #[error("unknown type {0:?}; known types: {known}", known = KNOWN_TYPES.join(", "))]
     UnknownType(String),
@@ -13,14 +13,21 @@ pub enum RequestError {
     Field(String),
 }
 
-const KNOWN_TYPES: [&str; 9] =
-    [
-    "add_column", "backfill", "create_index", "init", "migrate", "migrate_data", "rollback", "status", "validate",
+const KNOWN_TYPES: [&str; 9] = [
+    "add_column",
+    "backfill",
+    "create_index",
+    "init",
+    "migrate",
+    "migrate_data",
+    "rollback",
+    "status",
+    "validate",
 ];
 
 /// What a message asks for.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Request {
+pub(crate) enum Request {
     /// Maelstrom's handshake.
     Init {
         /// The name that this node goes by.
@@ -108,38 +115,38 @@ pub enum Request {
 
 /// What data steps have in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Batched {
+pub(crate) struct Batched {
     /// The table.
-    pub table: String,
+    pub(crate) table: String,
     /// Rows a batch.
-    pub batch_size: u64,
+    pub(crate) batch_size: u64,
     /// Rows to process at most.
-    pub total_rows: Option<u64>,
+    pub(crate) total_rows: Option<u64>,
     /// The longest wait for a lock.
-    pub max_lock_ms: Option<u64>,
+    pub(crate) max_lock_ms: Option<u64>,
 }
 
 /// A column's default: a JSON value stands for itself, a call such as `gen_random_uuid()` for what
 /// it returns.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ColumnDefault {
+pub(crate) struct ColumnDefault {
     /// As SQL.
-    pub sql: String,
+    pub(crate) sql: String,
     /// The type that such a value has.
-    pub data_type: &'static str,
+    pub(crate) data_type: &'static str,
 }
 
 /// One named check with its parameters.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Check {
+pub(crate) struct Check {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// The column, if named.
-    pub column: Option<String>,
+    pub(crate) column: Option<String>,
     /// The least value or length.
-    pub min: Option<i64>,
+    pub(crate) min: Option<i64>,
     /// The greatest value or length.
-    pub max: Option<i64>,
+    pub(crate) max: Option<i64>,
 }
 
 impl Request {
@@ -147,7 +154,7 @@ impl Request {
     ///
     /// # Errors
     /// When the type is unknown, or a field is missing, of the wrong type or out of range.
-    pub fn read(body: &Map<String, Value>) -> Result<Self, RequestError> {
+    pub(crate) fn read(body: &Map<String, Value>) -> Result<Self, RequestError> {
         let fields = Fields(body);
         match fields.text("type")?.as_str() {
             "init" => Ok(Self::Init { node_id: fields.text("node_id")? }),
@@ -169,12 +176,8 @@ impl Request {
                 max_lock_ms: fields.whole("max_lock_duration_ms")?,
             }),
             "migrate_data" => Ok(Self::MigrateData(fields.batched()?)),
-            "backfill" => {
-                Ok(Self::Backfill { column: fields.text("column")?, batched: fields.batched()? })
-            }
-            "validate" => {
-                Ok(Self::Validate { table: fields.text("table")?, checks: fields.checks()? })
-            }
+            "backfill" => Ok(Self::Backfill { column: fields.text("column")?, batched: fields.batched()? }),
+            "validate" => Ok(Self::Validate { table: fields.text("table")?, checks: fields.checks()? }),
             other => Err(RequestError::UnknownType(other.to_owned())),
         }
     }
@@ -299,9 +302,7 @@ impl Fields<'_> {
 
     fn check(&self, entry: &Value) -> Result<Check, RequestError> {
         match entry {
-            Value::String(name) => {
-                Ok(Check { name: name.clone(), column: None, min: None, max: None })
-            }
+            Value::String(name) => Ok(Check { name: name.clone(), column: None, min: None, max: None }),
             Value::Object(body) => {
                 let fields = Fields(body);
                 let number = |name| match fields.get(name) {

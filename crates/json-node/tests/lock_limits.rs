@@ -39,7 +39,10 @@ fn a_concurrent_index_gives_up_on_a_long_snapshot_and_leaves_no_invalid_index() 
 #[test]
 fn a_blocking_index_gives_way_to_a_writer() {
     let writer = "UPDATE users SET country = 'no' WHERE id = 1";
-    let edits = [("SELECT count(*) FROM users WHERE country = 'no'", writer), ("takes = \"97 ms\"", "takes = \"2 s\"")];
+    let edits = [
+        ("SELECT count(*) FROM users WHERE country = 'no'", writer),
+        ("takes = \"97 ms\"", "takes = \"2 s\""),
+    ];
     let mut node = edited(&edits);
     let message = r#"{"type": "create_index", "table": "users", "column": "country", "concurrently": false}"#;
     let refused = ask(&mut node, &with_limit(message, 300));

@@ -6,8 +6,7 @@ use serde_json::json;
 use support::{ask, edited, fresh};
 
 const INDEX: &str = r#"{"type": "create_index", "table": "users", "column": "email", "concurrently": true}"#;
-const BACKFILL: &str =
-    r#"{"type": "backfill", "table": "users", "column": "full_name", "batch_size": 1000}"#;
+const BACKFILL: &str = r#"{"type": "backfill", "table": "users", "column": "full_name", "batch_size": 1000}"#;
 const COLUMN: &str =
     r#"{"type": "add_column", "table": "users", "column": "status", "default": "active", "nullable": false}"#;
 
@@ -22,7 +21,10 @@ fn the_index_takes_as_long_as_the_report_that_it_waits_for() {
 
 #[test]
 fn a_report_that_holds_no_snapshot_does_not_hold_up_the_index() {
-    let edits = [("BEGIN ISOLATION LEVEL REPEATABLE READ", "BEGIN"), ("takes = \"120 s\"", "takes = \"0 s\", think = \"120 s\"")];
+    let edits = [
+        ("BEGIN ISOLATION LEVEL REPEATABLE READ", "BEGIN"),
+        ("takes = \"120 s\"", "takes = \"0 s\", think = \"120 s\""),
+    ];
     let seconds = ask(&mut edited(&edits), INDEX)["duration_seconds"].as_f64().unwrap();
     assert!(seconds < 1.0, "{seconds}");
 }
@@ -48,7 +50,8 @@ fn twice_the_rows_take_longer_and_are_updated_more() {
 fn what_the_new_version_has_written_is_not_updated_again() {
     let more = ask(&mut edited(&[("first = 9_501", "first = 9_001")]), BACKFILL);
     assert_eq!(more["total_updated"], json!(9_000));
-    let idle = ask(&mut edited(&[("soak = \"5 min\"", "soak = \"0 s\""), ("rate = 20.0", "rate = 0.0")]), BACKFILL);
+    let idle =
+        ask(&mut edited(&[("soak = \"5 min\"", "soak = \"0 s\""), ("rate = 20.0", "rate = 0.0")]), BACKFILL);
     assert_eq!(idle["total_updated"], json!(10_000));
 }
 
@@ -69,7 +72,8 @@ fn pauses_between_batches_are_part_of_the_duration() {
 
 #[test]
 fn a_new_column_waits_for_the_reader_that_is_under_way() {
-    let seconds = |takes| ask(&mut edited(&[("takes = \"97 ms\"", takes)]), COLUMN)["duration_seconds"].as_f64();
+    let seconds =
+        |takes| ask(&mut edited(&[("takes = \"97 ms\"", takes)]), COLUMN)["duration_seconds"].as_f64();
     assert_eq!(seconds("takes = \"97 ms\""), Some(0.1));
     assert_eq!(seconds("takes = \"3 s\""), Some(3.0));
 }
@@ -104,7 +108,10 @@ fn an_idempotent_migration_changes_what_needs_it_once() {
     let message = r#"{"type": "migrate", "idempotent": true, "table": "users", "runs": 3}"#;
     let other = ask(&mut edited(&[("i % 100 = 0", "i % 50 = 0")]), message);
     assert_eq!((&other["rows_updated"], &other["final_state"]), (&json!(200), &json!("unchanged")));
-    let growing = [("SET email = lower(email) WHERE email <> lower(email)", "SET country = country || 'x' WHERE id <= 7")];
+    let growing = [(
+        "SET email = lower(email) WHERE email <> lower(email)",
+        "SET country = country || 'x' WHERE id <= 7",
+    )];
     let other = ask(&mut edited(&growing), message);
     assert_eq!((&other["rows_updated"], &other["final_state"]), (&json!(7), &json!("changed")));
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use sim_actors::{
-    AppInstance, AppVersion, Arrivals, Background, Balancer, DeploymentSettings, Event,
-    InstanceSettings, KeySource, LockManager, Player, RequestScript, Service, Step,
+    AppInstance, AppVersion, Arrivals, Background, Balancer, DeploymentSettings, Event, InstanceSettings,
+    KeySource, LockManager, Player, RequestScript, Service, Step,
 };
 use sim_clock::{ActorId, Nanos, Scheduler, Seed};
 use sql_engine::{Database, StatementId};
@@ -80,21 +80,17 @@ impl<R> Cast<R> {
         self.players.push(player);
     }
 
-    fn add_application(
-        &mut self,
-        scenario: &Scenario,
-        world: &World,
-        scheduler: &mut Scheduler<Event>,
-    ) {
+    fn add_application(&mut self, scenario: &Scenario, world: &World, scheduler: &mut Scheduler<Event>) {
         let spec = &scenario.application;
         let kinds: Vec<&str> = scenario.traffic.iter().map(|traffic| traffic.request.as_str()).collect();
         let keys = request_keys(scenario, &kinds);
         let versions: Rc<[AppVersion]> =
             spec.versions.iter().map(|version| self.version(version, &kinds, &keys)).collect();
         // An application whose statements the schema does not know yet has not been deployed.
-        let deployed = world.versions.iter().all(|at| {
-            versions[*at].statements.iter().all(|one| self.database.check(*one).is_ok())
-        });
+        let deployed = world
+            .versions
+            .iter()
+            .all(|at| versions[*at].statements.iter().all(|one| self.database.check(*one).is_ok()));
         let first = BALANCER.0 + 1;
         let places: Vec<ActorId> = (first..first + spec.instances).map(ActorId).collect();
         let mut balancer =
@@ -243,11 +239,7 @@ fn sources(scenario: &Scenario, world: &World) -> Vec<KeySource> {
 }
 
 /// Remembers where the sequences go on.
-pub(crate) fn keep_sequences(
-    loaded: &Loaded,
-    sources: Vec<KeySource>,
-    into: &mut BTreeMap<String, i64>,
-) {
+pub(crate) fn keep_sequences(loaded: &Loaded, sources: Vec<KeySource>, into: &mut BTreeMap<String, i64>) {
     for (name, source) in loaded.scenario.keys.keys().zip(sources) {
         if let KeySource::Sequence { next } = source {
             into.insert(name.clone(), next);

@@ -14,8 +14,7 @@ pub(crate) fn contradiction(scenario: &Scenario) -> Option<String> {
     if application.instances == 0 || application.pool_size == 0 {
         return Some("application.instances and application.pool_size must be 1 or more".to_owned());
     }
-    let Some(first) = application.versions.iter().find(|version| version.name == application.version)
-    else {
+    let Some(first) = application.versions.iter().find(|version| version.name == application.version) else {
         return Some(format!(
             "application.version is {:?}, but no entry of application.versions has that name",
             application.version
@@ -36,7 +35,10 @@ pub(crate) fn contradiction(scenario: &Scenario) -> Option<String> {
     let statements = requests
         .flat_map(|request| &request.statements)
         .chain(scenario.background.iter().flat_map(|session| &session.statements));
-    statements.into_iter().find_map(|statement| unknown_key(scenario, statement)).or_else(|| bad_key(scenario))
+    statements
+        .into_iter()
+        .find_map(|statement| unknown_key(scenario, statement))
+        .or_else(|| bad_key(scenario))
 }
 
 fn unknown_key(scenario: &Scenario, statement: &StatementSpec) -> Option<String> {

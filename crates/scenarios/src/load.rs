@@ -149,9 +149,7 @@ fn migrations_in(folder: &Path) -> Result<Vec<Migration>, ScenarioError> {
 }
 
 /// Pairs `NNN_name.up.sql` with `NNN_name.down.sql`, in order of version.
-fn read_migrations(
-    files: impl Iterator<Item = (PathBuf, String)>,
-) -> Result<Vec<Migration>, ScenarioError> {
+fn read_migrations(files: impl Iterator<Item = (PathBuf, String)>) -> Result<Vec<Migration>, ScenarioError> {
     let mut migrations: Vec<Migration> = Vec::new();
     let mut downs: Vec<(i64, Script)> = Vec::new();
     for (path, sql) in files {
@@ -164,8 +162,7 @@ fn read_migrations(
         let Some((version, rest)) = file.split_once('_') else {
             return Err(fail("the name has no version; name it NNN_name.up.sql or NNN_name.down.sql"));
         };
-        let version =
-            version.parse().map_err(|_| fail("the name does not begin with a version number"))?;
+        let version = version.parse().map_err(|_| fail("the name does not begin with a version number"))?;
         let script = read_script(&path, &file, &sql)?;
         let stem = rest.trim_end_matches(".sql");
         if stem.ends_with(".down") {
@@ -201,10 +198,8 @@ fn read_script(path: &Path, file: &str, sql: &str) -> Result<Script, ScenarioErr
             reason: format!("column {column}: {error}"),
         });
     }
-    let statement = |range: TextRange| ScriptStatement {
-        sql: range.of(sql).to_owned(),
-        line: range.line_column(sql).0,
-    };
+    let statement =
+        |range: TextRange| ScriptStatement { sql: range.of(sql).to_owned(), line: range.line_column(sql).0 };
     let statements = parsed.statements.iter().map(|located| statement(located.range)).collect();
     Ok(Script { file: file.to_owned(), statements })
 }

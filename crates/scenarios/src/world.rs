@@ -86,9 +86,11 @@ impl World {
     /// The only table that has both columns.
     #[must_use]
     pub fn table_with_columns(&self, one: &str, other: &str) -> Option<String> {
-        let mut found = self.database.tables().into_iter().filter(|table| {
-            self.has_column(table, one) && self.has_column(table, other)
-        });
+        let mut found = self
+            .database
+            .tables()
+            .into_iter()
+            .filter(|table| self.has_column(table, one) && self.has_column(table, other));
         let first = found.next();
         first.filter(|_| found.next().is_none())
     }

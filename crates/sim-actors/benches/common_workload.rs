@@ -166,7 +166,10 @@ fn measure(mode: RunMode, seconds: u64) -> (u64, u64, u64, u64) {
     scheduler.set_timer(Nanos::from_secs(1), ActorId(INSTANCES + 1), 0);
     players.push(Player::Migration(Migration { session, next: 0 }));
     let effects = Effects::default();
-    players.insert(0, Player::Server(Server { backends, programs: programs(), clients, effects, transactions: 0 }));
+    players.insert(
+        0,
+        Player::Server(Server { backends, programs: programs(), clients, effects, transactions: 0 }),
+    );
 
     let before = cpu_nanos();
     let players = run(mode, players, &mut scheduler);
@@ -185,8 +188,7 @@ fn cpu_nanos() -> u64 {
 
 fn main() {
     let numbers: Vec<u64> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
-    let (seconds, rounds) =
-        (numbers.first().copied().unwrap_or(20), numbers.get(1).copied().unwrap_or(5));
+    let (seconds, rounds) = (numbers.first().copied().unwrap_or(20), numbers.get(1).copied().unwrap_or(5));
     let modes = [RunMode::Bare, RunMode::Actors, RunMode::Tokio];
     let mut ratios = vec![Vec::new(); modes.len()];
     let mut least = vec![u64::MAX; modes.len()];
@@ -207,6 +209,10 @@ fn main() {
         ratios[at].sort_by(f64::total_cmp);
         let median = ratios[at][ratios[at].len() / 2];
         let mode = format!("{mode:?}");
-        println!("{mode:<10} {:>12} {:>14} {median:>18.2}", least[at] / 1_000_000, least[at] / transactions.max(1));
+        println!(
+            "{mode:<10} {:>12} {:>14} {median:>18.2}",
+            least[at] / 1_000_000,
+            least[at] / transactions.max(1)
+        );
     }
 }

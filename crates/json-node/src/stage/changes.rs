@@ -45,9 +45,8 @@ impl Stage<'_> {
         self.take_schema_for_granted()?;
         let policy = self.policy(max_lock_ms);
         let (table, column, definition) = (table.to_owned(), column.to_owned(), definition.to_owned());
-        let story = |mut db| async move {
-            changes::add_column(&mut db, &table, &column, &definition, policy).await
-        };
+        let story =
+            |mut db| async move { changes::add_column(&mut db, &table, &column, &definition, policy).await };
         let added = self.rehearse(story)?.value;
         Ok(object([
             ("type", json!("column_added")),
@@ -59,9 +58,27 @@ impl Stage<'_> {
 
 /// Types that a message may name: the rest of a type's text is digits in parentheses.
 const TYPES: [&str; 21] = [
-    "bigint", "boolean", "bytea", "char", "character varying", "date", "double precision", "int", "integer",
-    "interval", "json", "jsonb", "numeric", "real", "smallint", "text", "time", "timestamp",
-    "timestamp with time zone", "uuid", "varchar",
+    "bigint",
+    "boolean",
+    "bytea",
+    "char",
+    "character varying",
+    "date",
+    "double precision",
+    "int",
+    "integer",
+    "interval",
+    "json",
+    "jsonb",
+    "numeric",
+    "real",
+    "smallint",
+    "text",
+    "time",
+    "timestamp",
+    "timestamp with time zone",
+    "uuid",
+    "varchar",
 ];
 
 /// What follows a new column's name: its type, whether it admits NULL, its default.

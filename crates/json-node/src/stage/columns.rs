@@ -1,7 +1,7 @@
 //! Expand–contract: a new column beside the old one, the values copied, the old one dropped.
 
-use serde_json::json;
 use scenarios::ExpansionSpec;
+use serde_json::json;
 use sim_actors::coordinator::batches::{self, BatchPlan};
 use sim_actors::coordinator::changes::{self, ContractPlan};
 use sim_actors::coordinator::quote_ident;
@@ -32,12 +32,7 @@ impl Stage<'_> {
         ]))
     }
 
-    pub(super) fn copy_column(
-        &mut self,
-        table: Option<&str>,
-        from: &str,
-        to: &str,
-    ) -> Result<Body, Refusal> {
+    pub(super) fn copy_column(&mut self, table: Option<&str>, from: &str, to: &str) -> Result<Body, Refusal> {
         let table = self.table_of(table, from, to)?;
         self.take_expansion_for_granted(&table, to)?;
         let rows = self.copy(&table, from, to)?;
@@ -51,9 +46,7 @@ impl Stage<'_> {
 
     pub(super) fn contract(&mut self, table: &str, column: &str) -> Result<Body, Refusal> {
         let specs = &self.loaded.scenario.expansions;
-        let spec = specs.iter().find(|spec| {
-            spec.table == table && spec.replaces.as_deref() == Some(column)
-        });
+        let spec = specs.iter().find(|spec| spec.table == table && spec.replaces.as_deref() == Some(column));
         let successor = spec.map(|spec| spec.column.clone());
         match &successor {
             Some(successor) if self.history.presupposes_columns() => {
@@ -96,11 +89,7 @@ impl Stage<'_> {
     }
 
     /// Expand as a step of the past, unless the session has taken steps of the kind.
-    pub(super) fn take_expansion_for_granted(
-        &mut self,
-        table: &str,
-        column: &str,
-    ) -> Result<(), Refusal> {
+    pub(super) fn take_expansion_for_granted(&mut self, table: &str, column: &str) -> Result<(), Refusal> {
         self.take_schema_for_granted()?;
         let known = self.expansion(table, column).is_some();
         if known && self.history.presupposes_columns() && !self.world.has_column(table, column) {
@@ -114,9 +103,8 @@ impl Stage<'_> {
     fn add_expansion(&mut self, table: &str, column: &str) -> Result<bool, Refusal> {
         let data_type = self.expansion(table, column).map_or("text".to_owned(), |spec| spec.data_type);
         let (table, column, policy) = (table.to_owned(), column.to_owned(), self.policy(None));
-        let story = |mut db| async move {
-            changes::add_column(&mut db, &table, &column, &data_type, policy).await
-        };
+        let story =
+            |mut db| async move { changes::add_column(&mut db, &table, &column, &data_type, policy).await };
         Ok(self.rehearse(story)?.observed.schema_failure().is_none())
     }
 

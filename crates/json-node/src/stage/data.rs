@@ -58,8 +58,7 @@ impl Stage<'_> {
             })?;
         }
         let new = quote_ident(column);
-        let plan =
-            self.plan(batched, spec.key, format!("{new} = {fill}"), Some(format!("{new} IS NULL")));
+        let plan = self.plan(batched, spec.key, format!("{new} = {fill}"), Some(format!("{new} IS NULL")));
         let done = self.run_batches(plan, writer)?;
         self.history.column_steps = true;
         self.history.note_filled(&table, column);
@@ -132,12 +131,17 @@ impl Stage<'_> {
             Some(column) => self.require_column(table, column).map(|()| column.clone()),
             None => Err(Refusal::new(
                 Code::Malformed,
-                format!("validation {:?} needs a column: {{\"name\": {:?}, \"column\": …}}", check.name, check.name),
+                format!(
+                    "validation {:?} needs a column: {{\"name\": {:?}, \"column\": …}}",
+                    check.name, check.name
+                ),
             )),
         };
         let (min, max) = (check.min, check.max);
         Ok(match check.name.as_str() {
-            "no_nulls" => validation::Check::NoNulls { columns: self.columns_or(check, self.required_columns(table))? },
+            "no_nulls" => {
+                validation::Check::NoNulls { columns: self.columns_or(check, self.required_columns(table))? }
+            }
             "email_format" => {
                 validation::Check::EmailFormat { columns: self.columns_or(check, self.email_columns(table))? }
             }
@@ -181,13 +185,7 @@ impl Stage<'_> {
         columns.filter(|name| name == "email" || name.ends_with("_email")).collect()
     }
 
-    fn plan(
-        &self,
-        batched: Batched,
-        key: String,
-        assignments: String,
-        needed: Option<String>,
-    ) -> BatchPlan {
+    fn plan(&self, batched: Batched, key: String, assignments: String, needed: Option<String>) -> BatchPlan {
         BatchPlan {
             policy: self.policy(batched.max_lock_ms),
             table: batched.table,

@@ -45,7 +45,12 @@ impl Stage<'_> {
                 self.create_index(&table, &column, concurrently, max_lock_ms)
             }
             Request::AddColumn { table, column, default, nullable, data_type, max_lock_ms } => self
-                .add_column(&table, &column, &changes::definition(default, nullable, data_type)?, max_lock_ms),
+                .add_column(
+                    &table,
+                    &column,
+                    &changes::definition(default, nullable, data_type)?,
+                    max_lock_ms,
+                ),
             Request::MigrateData(batched) => self.migrate_data(batched),
             Request::Backfill { column, batched } => self.backfill(&column, batched),
             Request::Validate { table, checks } => self.validate(&table, &checks),
@@ -71,8 +76,7 @@ impl Stage<'_> {
         R: 'static,
         F: Future<Output = Result<R, Failure>> + 'static,
     {
-        let options =
-            RunOptions { traffic, observer: self.events.cloned(), ..RunOptions::default() };
+        let options = RunOptions { traffic, observer: self.events.cloned(), ..RunOptions::default() };
         let rehearsed = scenarios::rehearse(self.loaded, &self.world, &options, story);
         match rehearsed.outcome {
             Some(Ok(value)) => {

@@ -2,12 +2,14 @@
 
 mod conform;
 mod locks;
+mod node;
 
 use std::process::ExitCode;
 
 /// What the program is asked to do.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
+    Node(node::Args),
     /// Compare the model with recordings of real PostgreSQL servers.
     #[command(subcommand)]
     Conform(conform::Command),
@@ -19,6 +21,7 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
+            Self::Node(args) => args.run(),
             Self::Conform(command) => command.run(),
             Self::Locks(command) => command.run(),
         }

@@ -79,8 +79,7 @@ pub async fn add_column(
     definition: &str,
     policy: Policy,
 ) -> Result<ColumnAdded, Failure> {
-    let alter =
-        format!("ALTER TABLE {} ADD COLUMN {} {definition}", quote_ident(table), quote_ident(column));
+    let alter = format!("ALTER TABLE {} ADD COLUMN {} {definition}", quote_ident(table), quote_ident(column));
     let before = file_of(db, table).await?;
     let started = db.now();
     in_transaction(db, &[&alter], policy).await.map_err(|(_, failure)| failure)?;
@@ -90,8 +89,7 @@ pub async fn add_column(
 
 /// The table's file, which a rewrite replaces. A missing table has none; the change itself will say.
 async fn file_of(db: &mut impl Database, table: &str) -> Result<Option<i64>, Failure> {
-    let probe =
-        format!("SELECT relfilenode FROM pg_class WHERE relname = {}", quote_literal(table));
+    let probe = format!("SELECT relfilenode FROM pg_class WHERE relname = {}", quote_literal(table));
     let found = db.execute(&probe, Timeouts::default()).await;
     Ok(found.map_err(|error| Failure::of_database(error, true))?.number())
 }

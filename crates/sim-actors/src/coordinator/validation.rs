@@ -53,8 +53,7 @@ pub enum Check {
 }
 
 /// The names by which checks are asked for.
-pub const CHECK_NAMES: [&str; 6] =
-    ["no_nulls", "email_format", "unique", "no_orphans", "length", "in_range"];
+pub const CHECK_NAMES: [&str; 6] = ["no_nulls", "email_format", "unique", "no_orphans", "length", "in_range"];
 
 /// A POSIX regular expression, as PostgreSQL's `~` takes it.
 const EMAIL: &str = "^[^@[:space:]]+@[^@[:space:]]+[.][^@[:space:]]+$";
@@ -106,11 +105,7 @@ fn outside(from: &str, measure: &str, min: Option<i64>, max: Option<i64>) -> Str
 ///
 /// # Errors
 /// What the database says of a query.
-pub async fn validate(
-    db: &mut impl Database,
-    table: &str,
-    checks: &[Check],
-) -> Result<Vec<u64>, Failure> {
+pub async fn validate(db: &mut impl Database, table: &str, checks: &[Check]) -> Result<Vec<u64>, Failure> {
     let mut failed = Vec::with_capacity(checks.len());
     for check in checks {
         let done = db.execute(&check.count_failures(table), Timeouts::default()).await;

@@ -123,9 +123,7 @@ impl AppInstance {
         let (version, shown) = match phase {
             Phase::Serving => (self.version, DeploymentPhase::Healthy),
             Phase::Draining(order) => (order.version, DeploymentPhase::Draining),
-            Phase::Starting(order) | Phase::Checking(order) => {
-                (order.version, DeploymentPhase::Starting)
-            }
+            Phase::Starting(order) | Phase::Checking(order) => (order.version, DeploymentPhase::Starting),
             Phase::GoingBack(order, _) => (order.version, DeploymentPhase::Unhealthy),
         };
         self.deployment.phase = phase;

@@ -18,8 +18,8 @@ use sim_clock::{Actor, ActorId, Context, Nanos, Stream};
 use sql_engine::StatementId;
 use transactions::SessionId;
 
-pub use deployment::DeploymentSettings;
 use deployment::Deployment;
+pub use deployment::DeploymentSettings;
 use pool::{Pool, Running, Waiting};
 
 use crate::event::{Event, Failed};

@@ -53,8 +53,7 @@ pub(super) struct Pool {
 impl Pool {
     pub(super) fn new(sessions: Vec<SessionId>) -> Self {
         let idle = (0..sessions.len()).rev().collect();
-        let connections =
-            sessions.into_iter().map(|session| Connection { session, running: None }).collect();
+        let connections = sessions.into_iter().map(|session| Connection { session, running: None }).collect();
         Self { connections, idle, queue: VecDeque::new(), next_ticket: 0 }
     }
 

@@ -1,9 +1,9 @@
 //! The real binary as a child process, spoken to over its pipes.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-pub struct Node {
+pub(crate) struct Node {
     child: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
@@ -11,7 +11,7 @@ pub struct Node {
 
 impl Node {
     /// `rehearsal node` with more arguments.
-    pub fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_rehearsal"))
             .arg("node")
             .args(arguments)
@@ -26,7 +26,7 @@ impl Node {
 
     /// Sends a line and waits for the next reply.
     #[allow(dead_code)]
-    pub fn ask(&mut self, line: &str) -> String {
+    pub(crate) fn ask(&mut self, line: &str) -> String {
         let input = self.input.as_mut().unwrap();
         input.write_all(line.as_bytes()).and_then(|()| input.write_all(b"\n")).unwrap();
         let mut reply = String::new();
@@ -36,13 +36,13 @@ impl Node {
 
     /// Sends everything, ends the input, and gives all replies.
     #[allow(dead_code)]
-    pub fn converse(self, text: &str) -> Vec<String> {
+    pub(crate) fn converse(self, text: &str) -> Vec<String> {
         self.converse_bytes(text.as_bytes())
     }
 
     /// The same for bytes that need not be text.
     #[allow(dead_code)]
-    pub fn converse_bytes(mut self, bytes: &[u8]) -> Vec<String> {
+    pub(crate) fn converse_bytes(mut self, bytes: &[u8]) -> Vec<String> {
         let mut input = self.input.take().unwrap();
         let bytes = bytes.to_owned();
         // Written from another thread: the node may reply before it has read everything.
@@ -62,5 +62,3 @@ impl Drop for Node {
         let _ = self.child.wait();
     }
 }
-
-use std::io::Read as _;

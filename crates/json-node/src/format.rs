@@ -43,7 +43,7 @@ pub(crate) fn seconds(span: Nanos) -> Value {
         _ => 100_000_000,
     };
     let rounded = span.0.saturating_add(grain / 2) / grain * grain;
-    if rounded % 1_000_000_000 == 0 {
+    if rounded.is_multiple_of(1_000_000_000) {
         return Value::from(rounded / 1_000_000_000);
     }
     Number::from_f64(Nanos(rounded).as_secs_f64()).map_or(Value::Null, Value::Number)

@@ -8,6 +8,7 @@
 //!         n   MigrationCoordinator the story
 //! ```
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::rc::Rc;
@@ -141,7 +142,7 @@ fn leave_stage<R>(
     players: Vec<Player<Result<R, Failure>>>,
     scheduler: &Scheduler<Event>,
 ) -> Rehearsed<R> {
-    let mut world = before.clone();
+    let mut world = World { applied: OnceCell::new(), ..before.clone() };
     let mut observed =
         Observed { hash: scheduler.log.hash(), events: scheduler.log.count(), ..Observed::default() };
     let (mut outcome, mut instance) = (None, 0);

@@ -1,5 +1,6 @@
 //! The world between rehearsals: the database at rest, and what the application's instances run.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use sim_actors::coordinator::quote_ident;
@@ -18,6 +19,8 @@ pub struct World {
     pub(crate) sequences: BTreeMap<String, i64>,
     /// The tables that have been given their production data.
     filled: BTreeSet<String>,
+    /// What the record of migrations holds, once somebody has asked.
+    pub(crate) applied: OnceCell<Vec<i64>>,
 }
 
 impl World {
@@ -40,6 +43,7 @@ impl World {
             versions: vec![first; scenario.application.instances as usize],
             sequences: BTreeMap::new(),
             filled: BTreeSet::new(),
+            applied: OnceCell::new(),
         };
         world.run(loaded, "database.schema", &database.schema)?;
         Ok(world)
@@ -103,7 +107,11 @@ impl World {
 
     /// The versions that the record of migrations holds.
     #[must_use]
-    pub fn applied_versions(&self) -> Vec<i64> {
+    pub fn applied_versions(&self) -> &[i64] {
+        self.applied.get_or_init(|| self.read_applied_versions())
+    }
+
+    fn read_applied_versions(&self) -> Vec<i64> {
         if !self.has_table("schema_migrations") {
             return Vec::new();
         }

@@ -52,7 +52,10 @@ fn loaded(shape: &Shape) -> Loaded {
         ("takes = \"97 ms\"", format!("takes = \"{} ms\"", shape.report_ms)),
         ("takes = \"2 ms\"", "takes = \"9 ms\", varies = \"exponential\"".to_owned()),
         ("start = \"1 s\"", "start = \"100 ms\"".to_owned()),
-        ("FROM generate_series(1, $1) AS i\n\"\"\"\n\n[[tables]]\nname = \"posts\"", "FROM generate_series(9501, 9500 + $1) AS i\n\"\"\"\n\n[[tables]]\nname = \"posts\"".to_owned()),
+        (
+            "FROM generate_series(1, $1) AS i\n\"\"\"\n\n[[tables]]\nname = \"posts\"",
+            "FROM generate_series(9501, 9500 + $1) AS i\n\"\"\"\n\n[[tables]]\nname = \"posts\"".to_owned(),
+        ),
         ("1 + i % 10, 'Post '", "9501 + i % 10, 'Post '".to_owned()),
         ("first = 10_001", "first = 20_001".to_owned()),
     ];
@@ -67,9 +70,8 @@ fn loaded(shape: &Shape) -> Loaded {
 /// The world after the schema migrations, with its data.
 fn settled(loaded: &Loaded) -> World {
     let known = loaded.migrations.clone();
-    let story = |mut db: Port| async move {
-        migrations::apply_pending(&mut db, &known, Policy::default()).await
-    };
+    let story =
+        |mut db: Port| async move { migrations::apply_pending(&mut db, &known, Policy::default()).await };
     let options = RunOptions { traffic: false, ..RunOptions::default() };
     let mut world = rehearse(loaded, &World::new(loaded).unwrap(), &options, story).world;
     world.fill_tables(loaded).unwrap();

@@ -14,9 +14,8 @@ use sim_clock::Nanos;
 
 fn settled(loaded: &Loaded) -> World {
     let known = loaded.migrations.clone();
-    let story = |mut db: Port| async move {
-        migrations::apply_pending(&mut db, &known, Policy::default()).await
-    };
+    let story =
+        |mut db: Port| async move { migrations::apply_pending(&mut db, &known, Policy::default()).await };
     let options = RunOptions { traffic: false, ..RunOptions::default() };
     let mut world = rehearse(loaded, &World::new(loaded).unwrap(), &options, story).world;
     world.fill_tables(loaded).unwrap();
@@ -42,9 +41,10 @@ fn a_rename_in_one_step_fails_requests() {
         Ok(())
     });
     assert_eq!(outcome, Ok(()));
-    let undefined_column = observed.failed.iter().find(
-        |(cause, _)| matches!(cause, Failed::Database(state) if state.as_str() == "42703"),
-    );
+    let undefined_column = observed
+        .failed
+        .iter()
+        .find(|(cause, _)| matches!(cause, Failed::Database(state) if state.as_str() == "42703"));
     assert!(undefined_column.is_some_and(|(_, count)| *count > 5), "{observed:?}");
 }
 

@@ -18,7 +18,7 @@ pub struct World {
     /// Where each key sequence goes on.
     pub(crate) sequences: BTreeMap<String, i64>,
     /// The tables that have been given their production data.
-    filled: BTreeSet<String>,
+    pub(crate) filled: BTreeSet<String>,
     /// What the record of migrations holds, once somebody has asked.
     pub(crate) applied: OnceCell<Vec<i64>>,
 }

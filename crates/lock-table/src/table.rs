@@ -149,8 +149,16 @@ impl LockTable {
     /// Nobody asks for such a lock but to wait for its holder's end, so it is entered when the first one
     /// wants to wait, as PostgreSQL does with virtual transaction ids (`VirtualXactLock` in `lock.c`).
     pub fn enter_own(&mut self, session: SessionId, tag: LockTag) {
-        let result = self.request(session, tag, LockMode::Exclusive, Scope::Transaction, false);
-        debug_assert!(!matches!(result, Request::Unavailable), "{tag:?} is held by another than its owner");
+        let lock_id = self.lock_for(tag);
+        let lock = &mut self.locks[lock_id as usize];
+        let proc = &mut self.procs[session.index()];
+        if self.holds.find(lock_id, lock.holds, session, proc.holds).is_some() {
+            return;
+        }
+        debug_assert!(lock.is_unused(), "{tag:?} is held by another than its owner");
+        let hold = self.holds.add(lock_id, &mut lock.holds, session, &mut proc.holds);
+        self.grant(hold, LockMode::Exclusive, Scope::Transaction);
+        self.check(lock_id);
     }
 
     /// Whether anybody holds or awaits this lock.

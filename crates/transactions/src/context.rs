@@ -73,7 +73,11 @@ impl<'a, P: Clone + Default> StepContext<'a, P> {
 
     /// What a unique index would find of all versions of a stored relation's rows for which `matches` holds:
     /// the first that is there or busy.
-    pub fn dirty_state_where(&self, relation: RelationId, matches: impl Fn(RowKey, &P) -> bool) -> DirtyState {
+    pub fn dirty_state_where(
+        &self,
+        relation: RelationId,
+        matches: impl Fn(RowKey, &P) -> bool,
+    ) -> DirtyState {
         let heap = &self.backends.heap;
         let versions = heap.keys(relation).flat_map(|key| heap.versions(relation, key));
         let mut states = versions

@@ -74,7 +74,9 @@ fn difference(
 /// The fields that are compared, as text; the measured time of timers is not among them.
 fn fields(entry: Option<&Entry>, waits: &[Wait]) -> Vec<(&'static str, String)> {
     let Some(entry) = entry else {
-        return ["event", "res", "skip", "done", "w", "st"].map(|name| (name, "nothing happens".to_owned())).into();
+        return ["event", "res", "skip", "done", "w", "st"]
+            .map(|name| (name, "nothing happens".to_owned()))
+            .into();
     };
     let event = match entry.tm {
         Some(_) => describe(entry).split(": ").nth(1).unwrap_or_default().to_owned(),
@@ -108,6 +110,7 @@ pub(crate) fn describe(entry: &Entry) -> String {
     let json = |value: serde_json::Result<serde_json::Value>| value.unwrap_or_default();
     let op = json(serde_json::to_value(entry.op)).as_str().unwrap_or_default().to_owned();
     let args = json(serde_json::to_value(&entry.args));
-    let args: String = args.as_object().into_iter().flatten().map(|(name, value)| format!(" {name}={value}")).collect();
+    let args: String =
+        args.as_object().into_iter().flatten().map(|(name, value)| format!(" {name}={value}")).collect();
     format!("t {}: session {}: {op}{args}", entry.t, entry.s.unwrap_or_default())
 }

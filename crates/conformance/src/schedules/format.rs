@@ -180,12 +180,14 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<Schedule>, FormatError> {
 }
 
 fn parse_line(file: &str, line: usize, text: &str) -> Result<Schedule, FormatError> {
-    let error = |column: usize, problem: String| FormatError::Line { file: file.to_owned(), line, column, problem };
+    let error =
+        |column: usize, problem: String| FormatError::Line { file: file.to_owned(), line, column, problem };
     let schedule: Schedule = serde_json::from_str(text).map_err(|it| {
         let problem = it.to_string();
         let problem = problem.split(" at line ").next().unwrap_or_default().to_owned();
         error(it.column().max(1), format!("not a lock schedule: {problem}"))
     })?;
-    super::ops::check(&schedule).map_err(|problem| error(1, format!("schedule {}: {problem}", schedule.id)))?;
+    super::ops::check(&schedule)
+        .map_err(|problem| error(1, format!("schedule {}: {problem}", schedule.id)))?;
     Ok(schedule)
 }

@@ -44,7 +44,11 @@ pub(crate) fn relation_name(relation: RelationId) -> String {
 /// Whether the schedule can be replayed: all sessions, tables and arguments that it names are there.
 pub(crate) fn check(schedule: &Schedule) -> Result<(), String> {
     if schedule.dl.len() != schedule.n as usize {
-        return Err(format!("{} sessions need as many values in `dl`, found {}", schedule.n, schedule.dl.len()));
+        return Err(format!(
+            "{} sessions need as many values in `dl`, found {}",
+            schedule.n,
+            schedule.dl.len()
+        ));
     }
     for (index, entry) in schedule.tr.iter().enumerate() {
         check_entry(schedule, entry).map_err(|problem| format!("entry {} of `tr`: {problem}", index + 1))?;

@@ -137,15 +137,34 @@ enum Task {
     DealWith(RowKey),
     InsertRow,
     /// See that no other row has these keys.
-    CheckUnique { row: Row, own: RowKey },
+    CheckUnique {
+        row: Row,
+        own: RowKey,
+    },
     /// A child row's parent must be there, and stay.
-    CheckParent { parent: RelationId, id: i64 },
-    LockParent { parent: RelationId, key: RowKey },
+    CheckParent {
+        parent: RelationId,
+        id: i64,
+    },
+    LockParent {
+        parent: RelationId,
+        key: RowKey,
+    },
     /// A deleted parent row must have no children.
-    CheckChildren { key: ForeignKey, id: i64 },
-    LockChild { child: RelationId, key: RowKey },
+    CheckChildren {
+        key: ForeignKey,
+        id: i64,
+    },
+    LockChild {
+        child: RelationId,
+        key: RowKey,
+    },
     Ddl(Ddl),
-    TryAdvisory { tag: LockTag, mode: LockMode, policy: WaitPolicy },
+    TryAdvisory {
+        tag: LockTag,
+        mode: LockMode,
+        policy: WaitPolicy,
+    },
     Concurrently(u8),
 }
 
@@ -298,7 +317,12 @@ impl OpStepper {
     }
 
     /// Goes on after a task's step; a step again if the task is not done.
-    fn after(&mut self, cx: &mut StepContext<'_, Row>, task: Task, last: StepOutcome<Row>) -> Option<Step<Row>> {
+    fn after(
+        &mut self,
+        cx: &mut StepContext<'_, Row>,
+        task: Task,
+        last: StepOutcome<Row>,
+    ) -> Option<Step<Row>> {
         match (task, last) {
             (Task::DealWith(key), StepOutcome::Recheck(row)) => {
                 if row.id != self.wanted_id() {
@@ -356,7 +380,11 @@ impl OpStepper {
         match self.dml {
             Some(Dml::LockRow { strength, policy, .. }) => Step::LockRow { relation, key, strength, policy },
             Some(Dml::Update { key: key_columns_changed, .. }) => {
-                let new = if key_columns_changed { Row { k: row.k + 1000, ..row } } else { Row { v: row.v + 1, ..row } };
+                let new = if key_columns_changed {
+                    Row { k: row.k + 1000, ..row }
+                } else {
+                    Row { v: row.v + 1, ..row }
+                };
                 self.current = new;
                 Step::Update { relation, key, new, key_columns_changed }
             }
@@ -411,7 +439,10 @@ impl OpStepper {
             }
             DdlEffect::Truncate => {
                 cx.truncate(self.table);
-                None
+                // The indexes of the empty table are built anew, for which it is locked once more
+                // (`reindex_relation` in `index.c`).
+                let (tag, scope) = (LockTag::Relation(self.table), Scope::Transaction);
+                Some(Step::Lock { tag, mode: LockMode::Share, scope, policy: WaitPolicy::Block })
             }
             DdlEffect::Drop if is_referenced => {
                 Some(fail("2BP01", "cannot drop table because other objects depend on it"))

@@ -35,8 +35,10 @@ pub struct Backends<P> {
 
 /// What came of asking for a lock.
 pub(crate) enum Asked {
-    /// The session has it.
+    /// The session has it now.
     Have(HoldId),
+    /// The session had it already.
+    Already(HoldId),
     /// The session waits for it and will have this.
     Wait(HoldId),
     /// It is not free, and waiting was not wanted.
@@ -158,7 +160,7 @@ impl<P: Clone + Default> Backends<P> {
         fx: &mut Effects,
     ) -> Asked {
         match self.table.request(session, tag, mode, scope, wait) {
-            Request::AlreadyHeld(hold) => Asked::Have(hold),
+            Request::AlreadyHeld(hold) => Asked::Already(hold),
             Request::Granted(hold) => {
                 fx.push(session, EventKind::Granted, mode, tag);
                 Asked::Have(hold)
@@ -244,7 +246,7 @@ impl<P: Clone + Default> Backends<P> {
         let owner = xid.session();
         let theirs = self.session(owner);
         if owner == session || !theirs.owns(xid) {
-            return Asked::Have(HoldId::NONE);
+            return Asked::Already(HoldId::NONE);
         }
         // A released savepoint's id is locked no more: only the whole transaction's is.
         let awaited = if theirs.sub_xids.contains(&xid) { theirs.xid.unwrap_or(xid) } else { xid };

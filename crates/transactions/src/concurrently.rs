@@ -19,7 +19,7 @@ impl<P: Clone + Default> Backends<P> {
         fx: &mut Effects,
     ) -> Flow<P> {
         match self.wait_for_xid(now, session, xid, WaitPolicy::Block, fx) {
-            Asked::Have(_) => Flow::Outcome(StepOutcome::Done),
+            Asked::Have(_) | Asked::Already(_) => Flow::Outcome(StepOutcome::Done),
             Asked::Deadlock => Flow::Error(self.deadlock_error()),
             Asked::Wait(_) | Asked::Unavailable => {
                 self.session_mut(session).pending = Pending::Transaction(xid);

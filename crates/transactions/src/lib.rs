@@ -90,7 +90,7 @@ mod tuple;
 mod views;
 
 pub use backends::Backends;
-pub use context::{DirtyState, StepContext};
+pub use context::StepContext;
 pub use effects::{CommandTag, Completion, Effects, Event, EventKind, Outcome};
 pub use error::{SqlError, SqlState};
 pub use lock_table::{
@@ -102,4 +102,5 @@ pub use statement::{
     Isolation, Program, ProgramStep, RowLockStrength, Statement, Step, StepOutcome, Stepper, WaitPolicy,
 };
 pub use timer::{Timer, TimerKind};
+pub use tuple::DirtyState;
 pub use views::Waiter;

@@ -260,7 +260,7 @@ impl<P: Clone + Default> Backends<P> {
         }
         let mode = op.strength.tuple_lock_mode();
         match self.ask(now, session, tag, mode, Scope::Transaction, op.policy == WaitPolicy::Block, fx) {
-            Asked::Have(hold) => {
+            Asked::Have(hold) | Asked::Already(hold) => {
                 op.tuple_lock = Some(hold);
                 Turn::Again
             }
@@ -282,7 +282,7 @@ impl<P: Clone + Default> Backends<P> {
     ) -> Turn<P> {
         while let Some(&xid) = op.in_the_way.last() {
             match self.wait_for_xid(now, session, xid, op.policy, fx) {
-                Asked::Have(_) => {
+                Asked::Have(_) | Asked::Already(_) => {
                     op.in_the_way.pop();
                 }
                 Asked::Wait(_) => return Turn::End(Flow::Blocked),
@@ -360,7 +360,7 @@ impl<P: Clone + Default> Backends<P> {
             Some(updater) if updater.runs() && !updater.is_of(session) => {
                 let xid = updater.xid;
                 match self.wait_for_xid(now, session, xid, op.policy, fx) {
-                    Asked::Have(_) => {}
+                    Asked::Have(_) | Asked::Already(_) => {}
                     Asked::Wait(_) => return Turn::End(Flow::Blocked),
                     Asked::Unavailable => {
                         let tag = self.heap.tuple(at).tag();
@@ -406,7 +406,7 @@ impl<P: Clone + Default> Backends<P> {
             let conflicts = |it: &&Member| it.strength.conflicts_with(op.strength);
             if let Some(&xid) = xmax.in_the_way(session, op.strength).first() {
                 return match self.wait_for_xid(now, session, xid, WaitPolicy::Block, fx) {
-                    Asked::Have(_) => Turn::Again,
+                    Asked::Have(_) | Asked::Already(_) => Turn::Again,
                     Asked::Deadlock => Turn::End(Flow::Error(self.deadlock_error())),
                     Asked::Wait(_) | Asked::Unavailable => Turn::End(Flow::Blocked),
                 };

@@ -1,0 +1,12 @@
+//! Lock schedules: what real servers did with several sessions' statements, replayed on
+//! [`transactions::Backends`] and compared entry by entry.
+
+mod diff;
+mod format;
+mod ops;
+mod replay;
+mod steppers;
+
+pub use diff::{Difference, compare, first_difference};
+pub use format::{Args, Entry, FormatError, OpKind, Schedule, TimerFound, Wait, parse};
+pub use replay::{Replay, replay};

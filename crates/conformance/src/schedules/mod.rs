@@ -7,6 +7,6 @@ mod ops;
 mod replay;
 mod steppers;
 
-pub use diff::{Difference, compare, first_difference};
+pub use diff::{Agreement, Difference, compare, differences};
 pub use format::{Args, Entry, FormatError, OpKind, Schedule, TimerFound, Wait, parse};
 pub use replay::{Replay, replay};

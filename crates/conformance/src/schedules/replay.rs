@@ -1,5 +1,6 @@
 //! Replaying a schedule: the statements at their times, and the timers between them.
 
+use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::rc::Rc;
@@ -69,6 +70,19 @@ impl<'a> Replay<'a> {
             waits: Vec::new(),
             next: 0,
         }
+    }
+
+    /// Decides races between woken sessions by these choices, and by the order of waking after them; what was
+    /// decided, and between how many, is noted.
+    pub(crate) fn decide_races(&mut self, choices: &[usize]) -> Rc<RefCell<Vec<(usize, usize)>>> {
+        let made = Rc::new(RefCell::new(Vec::new()));
+        let (noted, choices) = (Rc::clone(&made), choices.to_vec());
+        self.backends.set_wake_order(move |of| {
+            let choice = choices.get(noted.borrow().len()).copied().unwrap_or(0);
+            noted.borrow_mut().push((choice, of));
+            choice
+        });
+        made
     }
 
     /// Goes on to the next thing that happens: a timer with an effect, or the next statement.

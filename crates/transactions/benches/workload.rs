@@ -81,7 +81,11 @@ impl Traffic {
 
     fn statement(&mut self) -> Statement<()> {
         let program = Rc::clone(&self.programs[(self.stream.next() % u64::from(2 * TABLES)) as usize]);
-        Statement::Program { program, keys: [self.stream.next() % ROWS, 0], work: self.stream.exponential(2e6) }
+        Statement::Program {
+            program,
+            keys: [self.stream.next() % ROWS, 0],
+            work: self.stream.exponential(2e6),
+        }
     }
 
     fn migration(&self) -> Statement<()> {
@@ -159,7 +163,12 @@ fn server() -> Backends<()> {
     }
     let migration = server.connect(Nanos::ZERO, SessionSettings::default());
     let value = Nanos::from_millis(200);
-    server.start(Nanos::ZERO, migration, Statement::Set { local: false, guc: Guc::LockTimeout, value }, &mut fx);
+    server.start(
+        Nanos::ZERO,
+        migration,
+        Statement::Set { local: false, guc: Guc::LockTimeout, value },
+        &mut fx,
+    );
     server
 }
 

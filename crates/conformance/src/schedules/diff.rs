@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::format::{Entry, Schedule, Wait};
+use super::races;
 use super::replay::{Replay, replay};
 
 /// The first (or a later) entry of a schedule in which the replay differs from the recording.
@@ -40,9 +41,6 @@ pub enum Agreement {
     Differs(Vec<Difference>),
 }
 
-/// How many ways to decide a schedule's races are tried before it counts as different.
-const MAX_RACES: usize = 20_000;
-
 /// Replays a schedule and compares it with the recording, entry by entry.
 ///
 /// Where one event woke several sessions (`mw`), a real server lets them race; the recording then agrees if it
@@ -52,7 +50,7 @@ pub fn compare(schedule: &Schedule) -> Agreement {
     let differences = differences(schedule);
     if differences.is_empty() {
         Agreement::Agrees
-    } else if schedule.mw > 0 && agrees_by_race(schedule) {
+    } else if schedule.mw > 0 && races::any_way(schedule, |replay| agrees(schedule, replay)) {
         Agreement::AgreesByRace
     } else {
         Agreement::Differs(differences)
@@ -68,27 +66,6 @@ pub fn differences(schedule: &Schedule) -> Vec<Difference> {
     (0..entries)
         .filter_map(|at| difference(schedule, at, schedule.tr.get(at), replayed.get(at), &mut waits))
         .collect()
-}
-
-/// Tries the ways in which the races can go, depth first: a way is left at its first difference, and of the
-/// decisions made up to there the last one is changed.
-fn agrees_by_race(schedule: &Schedule) -> bool {
-    let mut choices = Vec::new();
-    for _ in 0..MAX_RACES {
-        let mut replay = Replay::new(schedule);
-        let made = replay.decide_races(&choices);
-        if agrees(schedule, &mut replay) {
-            return true;
-        }
-        let mut made = made.borrow().clone();
-        while made.last().is_some_and(|&(choice, of)| choice + 1 >= of) {
-            made.pop();
-        }
-        let Some(last) = made.last_mut() else { return false };
-        last.0 += 1;
-        choices = made.iter().map(|&(choice, _)| choice).collect();
-    }
-    false
 }
 
 fn agrees(schedule: &Schedule, replay: &mut Replay<'_>) -> bool {

@@ -51,7 +51,9 @@ impl<'a> Replay<'a> {
         for table in (1..=schedule.tables).map(RelationId) {
             backends.store_relation(table);
             for id in 1..=4 {
-                backends.seed_row(table, id, Row { id: id as i64, k: id as i64, v: id as i64 });
+                let row = Row { id: id as i64, k: id as i64, v: id as i64 };
+                schema.seed(table, id, &row);
+                backends.seed_row(table, id, row);
             }
         }
         if schedule.fk == 1 {

@@ -13,6 +13,9 @@ use crate::{
     WaitPolicy,
 };
 
+/// Chooses one of the n sessions that could go on, 0 to n - 1, in the order in which they were woken.
+pub(crate) type WakeOrder = Box<dyn FnMut(usize) -> usize>;
+
 /// All backends of one simulated server, with its lock table and its rows. See the crate's documentation.
 ///
 /// `P` is what a row's version carries: the SQL engine's values, or nothing at all.
@@ -29,6 +32,8 @@ pub struct Backends<P> {
     /// How many repeatable-read snapshots there are: as long as there are any, old versions are kept.
     pub(crate) lasting_snapshots: u32,
     pub(crate) prune_at: usize,
+    /// Who of several woken sessions goes on; the first if nothing else is said.
+    pub(crate) wake_order: Option<WakeOrder>,
     /// The waits of the last deadlock that had a victim.
     pub(crate) last_cycle: Vec<CycleEdge>,
 }
@@ -62,8 +67,16 @@ impl<P: Clone + Default> Backends<P> {
             newly_woken: Vec::new(),
             lasting_snapshots: 0,
             prune_at: 64,
+            wake_order: None,
             last_cycle: Vec::new(),
         }
+    }
+
+    /// Decides races between woken sessions otherwise than by the order of waking: whenever several could go
+    /// on, `choose` is given their number and answers with a place. It is asked, too (for 0 or 1 of 2), whether
+    /// a session that lets the next one at a row pass loses the processor at that moment.
+    pub fn set_wake_order(&mut self, choose: impl FnMut(usize) -> usize + 'static) {
+        self.wake_order = Some(Box::new(choose));
     }
 
     /// Opens a session. Its number is the next one; numbers are not used again.
@@ -298,12 +311,22 @@ impl<P: Clone + Default> Backends<P> {
 
     /// Lets everybody go on who was woken, in the order of waking, until all wait, work or are done.
     pub(crate) fn settle(&mut self, now: Nanos, fx: &mut Effects) {
-        while let Some(session) = self.woken.pop_front() {
+        while !self.woken.is_empty() {
+            let place = self.choose(self.woken.len());
+            let Some(session) = self.woken.remove(place) else { break };
             if let Some((tag, mode)) = self.woken_with(session) {
                 fx.push(session, EventKind::Woken, mode, tag);
             }
             self.forget_wait(session);
             self.resume(now, session, fx);
+        }
+    }
+
+    /// A place among `n`: the first, unless a race is to be decided otherwise.
+    pub(crate) fn choose(&mut self, n: usize) -> usize {
+        match &mut self.wake_order {
+            Some(choose) if n > 1 => choose(n).min(n - 1),
+            _ => 0,
         }
     }
 

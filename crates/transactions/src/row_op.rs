@@ -323,7 +323,9 @@ impl<P: Clone + Default> Backends<P> {
         verdict: Verdict,
         fx: &mut Effects,
     ) -> Turn<P> {
+        let woken_before = self.woken.len();
         self.release_tuple_lock(session, op, fx);
+        let wakes_next = self.woken.len() > woken_before;
         if self.session(session).isolation == Isolation::RepeatableRead {
             let what = if verdict == Verdict::Deleted {
                 "could not serialize access due to concurrent delete"
@@ -340,6 +342,11 @@ impl<P: Clone + Default> Backends<P> {
             op.policy = WaitPolicy::Block;
         }
         op.phase = Phase::Chase { at: self.heap.tuple(op.tuple).next };
+        // The next in the queue is awake now, and both are after the newest version.
+        if wakes_next && self.choose(2) == 1 {
+            self.woken.push_back(session);
+            return Turn::End(Flow::Blocked);
+        }
         Turn::Again
     }
 

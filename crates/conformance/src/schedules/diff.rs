@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::format::{Entry, Schedule, Wait};
-use super::replay::replay;
+use super::races;
+use super::replay::{Replay, replay};
 
 /// The first (or a later) entry of a schedule in which the replay differs from the recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,9 +30,36 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Replays a schedule and lists all differences, the first one first.
+/// How a schedule's replay compares with the recording.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Agreement {
+    /// In every field of every entry.
+    Agrees,
+    /// So, too, but only if races between woken sessions are decided otherwise than by the order of waking.
+    AgreesByRace,
+    /// These entries differ, the first one first.
+    Differs(Vec<Difference>),
+}
+
+/// Replays a schedule and compares it with the recording, entry by entry.
+///
+/// Where one event woke several sessions (`mw`), a real server lets them race; the recording then agrees if it
+/// is one of the outcomes that the model can have.
 #[must_use]
-pub fn compare(schedule: &Schedule) -> Vec<Difference> {
+pub fn compare(schedule: &Schedule) -> Agreement {
+    let differences = differences(schedule);
+    if differences.is_empty() {
+        Agreement::Agrees
+    } else if schedule.mw > 0 && races::any_way(schedule, |replay| agrees(schedule, replay)) {
+        Agreement::AgreesByRace
+    } else {
+        Agreement::Differs(differences)
+    }
+}
+
+/// Replays a schedule, races decided by the order of waking, and lists all differences.
+#[must_use]
+pub fn differences(schedule: &Schedule) -> Vec<Difference> {
     let replayed = replay(schedule);
     let entries = schedule.tr.len().max(replayed.len());
     let mut waits = [Vec::new(), Vec::new()];
@@ -40,10 +68,20 @@ pub fn compare(schedule: &Schedule) -> Vec<Difference> {
         .collect()
 }
 
-/// Replays a schedule; what differs first, if anything does.
-#[must_use]
-pub fn first_difference(schedule: &Schedule) -> Option<Difference> {
-    compare(schedule).into_iter().next()
+fn agrees(schedule: &Schedule, replay: &mut Replay<'_>) -> bool {
+    let mut waits = [Vec::new(), Vec::new()];
+    let mut recorded = schedule.tr.iter();
+    loop {
+        let at = schedule.tr.len() - recorded.len();
+        match (recorded.next(), replay.next_entry()) {
+            (None, None) => return true,
+            (recorded, replayed) => {
+                if difference(schedule, at, recorded, replayed.as_ref(), &mut waits).is_some() {
+                    return false;
+                }
+            }
+        }
+    }
 }
 
 fn difference(

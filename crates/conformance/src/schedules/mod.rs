@@ -4,9 +4,11 @@
 mod diff;
 mod format;
 mod ops;
+mod races;
 mod replay;
 mod steppers;
 
-pub use diff::{Difference, compare, first_difference};
+pub use diff::{Agreement, Difference, compare, differences};
 pub use format::{Args, Entry, FormatError, OpKind, Schedule, TimerFound, Wait, parse};
+pub use races::last_outcomes;
 pub use replay::{Replay, replay};

@@ -1,5 +1,6 @@
 //! Replaying a schedule: the statements at their times, and the timers between them.
 
+use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::rc::Rc;
@@ -50,7 +51,9 @@ impl<'a> Replay<'a> {
         for table in (1..=schedule.tables).map(RelationId) {
             backends.store_relation(table);
             for id in 1..=4 {
-                backends.seed_row(table, id, Row { id: id as i64, k: id as i64, v: id as i64 });
+                let row = Row { id: id as i64, k: id as i64, v: id as i64 };
+                schema.seed(table, id, &row);
+                backends.seed_row(table, id, row);
             }
         }
         if schedule.fk == 1 {
@@ -69,6 +72,19 @@ impl<'a> Replay<'a> {
             waits: Vec::new(),
             next: 0,
         }
+    }
+
+    /// Decides races between woken sessions by these choices, and by the order of waking after them; what was
+    /// decided, and between how many, is noted.
+    pub(crate) fn decide_races(&mut self, choices: &[usize]) -> Rc<RefCell<Vec<(usize, usize)>>> {
+        let made = Rc::new(RefCell::new(Vec::new()));
+        let (noted, choices) = (Rc::clone(&made), choices.to_vec());
+        self.backends.set_wake_order(move |of| {
+            let choice = choices.get(noted.borrow().len()).copied().unwrap_or(0);
+            noted.borrow_mut().push((choice, of));
+            choice
+        });
+        made
     }
 
     /// Goes on to the next thing that happens: a timer with an effect, or the next statement.

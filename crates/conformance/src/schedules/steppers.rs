@@ -2,6 +2,7 @@
 //! rows it looks at, what it checks in the end.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use lock_table::{LockMode, LockTag, RelationId, RowKey, Scope};
@@ -32,9 +33,21 @@ pub(crate) struct Schema {
     pub(crate) foreign_keys: RefCell<Vec<ForeignKey>>,
     pub(crate) dropped: RefCell<Vec<RelationId>>,
     pub(crate) last_key: Cell<RowKey>,
+    /// The entries of the unique indexes, by table, column, value and row. A row is written before its entries
+    /// are, so one whose writer still waits for another's key is not found by third ones.
+    entries: RefCell<BTreeSet<(RelationId, usize, i64, RowKey)>>,
 }
 
+/// The columns with a unique index, in the order in which entries are made.
+const UNIQUE: [fn(&Row) -> i64; 2] = [|row| row.id, |row| row.k];
+
 impl Schema {
+    /// Makes the index entries of a row that was always there.
+    pub(crate) fn seed(&self, table: RelationId, key: RowKey, row: &Row) {
+        let entries = UNIQUE.iter().enumerate().map(|(column, value)| (table, column, value(row), key));
+        self.entries.borrow_mut().extend(entries);
+    }
+
     fn next_key(&self) -> RowKey {
         self.last_key.set(self.last_key.get() + 1);
         self.last_key.get()
@@ -136,8 +149,9 @@ enum Task {
     FindRows,
     DealWith(RowKey),
     InsertRow,
-    /// See that no other row has these keys.
+    /// See that no other row has this row's value of a unique column, and enter it.
     CheckUnique {
+        column: usize,
         row: Row,
         own: RowKey,
     },
@@ -292,7 +306,7 @@ impl OpStepper {
                 Some(self.deal_with(key, row))
             }
             Task::InsertRow => Some(self.insert()),
-            Task::CheckUnique { row, own } => check_unique(cx, self.table, row, own),
+            Task::CheckUnique { column, row, own } => self.enter_unique(cx, column, row, own),
             Task::CheckParent { parent, id } => {
                 let found = cx.scan(parent).into_iter().find(|(_, row)| row.id == id);
                 match found {
@@ -347,9 +361,9 @@ impl OpStepper {
                 None
             }
             // After the wait for another's end: look again.
-            (Task::CheckUnique { row, own }, _) => {
+            (Task::CheckUnique { column, row, own }, _) => {
                 self.under_way = Some(task);
-                let again = check_unique(cx, self.table, row, own);
+                let again = self.enter_unique(cx, column, row, own);
                 if again.is_none() {
                     self.under_way = None;
                 }
@@ -422,11 +436,39 @@ impl OpStepper {
                     let lock = Task::LockTable(parent, LockMode::RowShare, WaitPolicy::Block);
                     self.tasks.extend([Task::CheckParent { parent, id }, Task::NewSnapshot, lock]);
                 }
-                if !is_update || changes_key {
-                    self.tasks.push(Task::CheckUnique { row, own });
+                if self.table != super::ops::CHILD && (!is_update || changes_key) {
+                    let checks = (0..UNIQUE.len()).rev();
+                    self.tasks.extend(checks.map(|column| Task::CheckUnique { column, row, own }));
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Looks for another row with the same value, waits for whoever is about to write or remove one, and
+    /// makes the entry if there is none (`_bt_doinsert`, `_bt_check_unique` in `nbtinsert.c`).
+    fn enter_unique(
+        &self,
+        cx: &StepContext<'_, Row>,
+        column: usize,
+        row: Row,
+        own: RowKey,
+    ) -> Option<Step<Row>> {
+        let wanted = UNIQUE[column](&row);
+        let mut entries = self.schema.entries.borrow_mut();
+        let is_entered = |key, it: &Row| {
+            key != own && UNIQUE[column](it) == wanted && entries.contains(&(self.table, column, wanted, key))
+        };
+        match cx.dirty_state_where(self.table, is_entered) {
+            DirtyState::Busy(xid) => Some(Step::WaitForTransaction(xid)),
+            DirtyState::Live => {
+                let what = "duplicate key value violates unique constraint";
+                Some(Step::Fail(SqlError::new(SqlState::UNIQUE_VIOLATION, what)))
+            }
+            DirtyState::Dead => {
+                entries.insert((self.table, column, wanted, own));
+                None
+            }
         }
     }
 
@@ -486,27 +528,6 @@ impl OpStepper {
             }
         })
     }
-}
-
-/// Looks for another row with the same `id` or `k`, in this order, as the table's indexes do
-/// (`_bt_check_unique` in `nbtinsert.c`).
-fn check_unique(cx: &StepContext<'_, Row>, table: RelationId, row: Row, own: RowKey) -> Option<Step<Row>> {
-    let columns: [fn(&Row) -> i64; 2] = [|row| row.id, |row| row.k];
-    if table == super::ops::CHILD {
-        return None;
-    }
-    for column in columns {
-        let wanted = column(&row);
-        match cx.dirty_state_where(table, |key, it| key != own && column(it) == wanted) {
-            DirtyState::Dead => {}
-            DirtyState::Busy(xid) => return Some(Step::WaitForTransaction(xid)),
-            DirtyState::Live => {
-                let what = "duplicate key value violates unique constraint";
-                return Some(Step::Fail(SqlError::new(SqlState::UNIQUE_VIOLATION, what)));
-            }
-        }
-    }
-    None
 }
 
 fn lock_key(relation: RelationId, key: RowKey) -> Step<Row> {

@@ -1,0 +1,29 @@
+//! PostgreSQL's isolation tester, without a server: its spec language, its scheduling rules and its
+//! transcripts, over anything that is a [`Server`].
+//!
+//! ```text
+//! text ── parse ──► Spec ── all_permutations ──► Permutation ── run ──► transcript
+//!                                                    │  ▲
+//!                                        send, cancel ▼  │ outcomes, notices, is_blocked
+//!                                                  Server (virtual time)
+//! ```
+//!
+//! Everything here is a pure function of the spec and of what the server answers.
+
+mod diff;
+mod error;
+mod parse;
+mod permutations;
+mod scan;
+mod server;
+mod spec;
+mod table;
+mod tester;
+
+pub use diff::diff;
+pub use error::SpecError;
+pub use parse::parse;
+pub use server::{Connection, LockViews, Message, Obstacle, Outcome, Queue, Server, Wait};
+pub use spec::{Marker, Permutation, PermutationStep, Session, Spec, Step, StepId};
+pub use table::Table;
+pub use tester::{End, Observer, Run, run};

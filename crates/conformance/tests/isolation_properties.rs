@@ -99,9 +99,10 @@ fn spec() -> impl Strategy<Value = Spec> {
     })
 }
 
-fn named(
-    (index, (setup, steps, teardown)): (usize, (Option<String>, Vec<String>, Option<String>)),
-) -> Session {
+/// Setup, steps, teardown.
+type SessionBlocks = (Option<String>, Vec<String>, Option<String>);
+
+fn named((index, (setup, steps, teardown)): (usize, SessionBlocks)) -> Session {
     let step = |(step, sql)| Step { name: format!("\"{index}\" {step}"), sql };
     Session {
         name: format!("s{index}"),

@@ -1,3 +1,4 @@
 //! Recorded behaviour of real PostgreSQL servers, replayed and compared.
 
+pub mod isolation;
 pub mod schedules;

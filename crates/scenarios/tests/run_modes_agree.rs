@@ -1,15 +1,17 @@
 //! Random scenarios give the same log whether run bare, as actors, or as tasks of tokio's runtime.
 
+mod support;
+
 use proptest::prelude::*;
-use scenarios::{DEFAULT, Loaded, RunOptions, World, rehearse};
+use scenarios::{DEFAULT, Loaded, RunOptions, rehearse};
 use sim_actors::RunMode;
 use sim_actors::coordinator::Failure;
 use sim_actors::coordinator::attempt::{Backoff, Policy, in_transaction};
 use sim_actors::coordinator::coroutine::Port;
 use sim_actors::coordinator::database::{Database, Timeouts};
-use sim_actors::coordinator::migrations;
 use sim_actors::coordinator::rollout::roll_out;
 use sim_clock::Nanos;
+use support::settled;
 
 /// What varies from one random scenario to the next.
 #[derive(Clone, Debug)]
@@ -65,17 +67,6 @@ fn loaded(shape: &Shape) -> Loaded {
         text = text.replace(old, &new);
     }
     Loaded::embedded_text(&text).unwrap()
-}
-
-/// The world after the schema migrations, with its data.
-fn settled(loaded: &Loaded) -> World {
-    let known = loaded.migrations.clone();
-    let story =
-        |mut db: Port| async move { migrations::apply_pending(&mut db, &known, Policy::default()).await };
-    let options = RunOptions { traffic: false, ..RunOptions::default() };
-    let mut world = rehearse(loaded, &World::new(loaded).unwrap(), &options, story).world;
-    world.fill_tables(loaded).unwrap();
-    world
 }
 
 /// Locks, waits, gives up, deploys: everything that moves actors.

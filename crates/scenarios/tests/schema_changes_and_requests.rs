@@ -1,6 +1,8 @@
 //! What the application's requests feel of a schema change, the careless way and the careful one.
 
-use scenarios::{Loaded, Observed, RunOptions, World, rehearse};
+mod support;
+
+use scenarios::{Loaded, Observed, RunOptions, rehearse};
 use sim_actors::Failed;
 use sim_actors::coordinator::Failure;
 use sim_actors::coordinator::attempt::{Policy, in_transaction};
@@ -8,19 +10,9 @@ use sim_actors::coordinator::batches::{BatchPlan, run_batches};
 use sim_actors::coordinator::changes::{ContractPlan, add_column, contract};
 use sim_actors::coordinator::coroutine::Port;
 use sim_actors::coordinator::database::Database;
-use sim_actors::coordinator::migrations;
 use sim_actors::coordinator::rollout::roll_out;
 use sim_clock::Nanos;
-
-fn settled(loaded: &Loaded) -> World {
-    let known = loaded.migrations.clone();
-    let story =
-        |mut db: Port| async move { migrations::apply_pending(&mut db, &known, Policy::default()).await };
-    let options = RunOptions { traffic: false, ..RunOptions::default() };
-    let mut world = rehearse(loaded, &World::new(loaded).unwrap(), &options, story).world;
-    world.fill_tables(loaded).unwrap();
-    world
-}
+use support::settled;
 
 fn observe<F>(story: impl FnOnce(Port) -> F) -> (Result<(), Failure>, Observed)
 where

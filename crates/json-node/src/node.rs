@@ -3,6 +3,8 @@
 //! Each message is carried out against a copy of the world. The copy takes the world's place when
 //! the message succeeds; after an error the world is what it was.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use scenarios::{Loaded, World};
@@ -104,10 +106,19 @@ impl Node {
             history: self.history.clone(),
             events: self.events.as_ref(),
         };
-        let reply = stage.carry_out(request)?;
+        // A bug must cost its own message only: the world is still what it was.
+        let reply = catch_unwind(AssertUnwindSafe(|| stage.carry_out(request)))
+            .unwrap_or_else(|panic| Err(Refusal::new(Code::Crash, said(&*panic))))?;
         (self.world, self.history) = (stage.world, stage.history);
         Ok(reply)
     }
+}
+
+/// What a panic said.
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
+    format!("a bug in the rehearsal, please report it: {text}")
 }
 
 fn shown(body: &Body, field: &str) -> String {

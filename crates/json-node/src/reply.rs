@@ -16,6 +16,7 @@ pub(crate) type Body = Map<String, Value>;
 pub(crate) enum Code {
     NotSupported = 10,
     Malformed = 12,
+    Crash = 13,
     Abort = 14,
     KeyDoesNotExist = 20,
     KeyAlreadyExists = 21,

@@ -70,6 +70,7 @@ struct Seat<M, E, A, B> {
 impl<M, E: Traced, A: Actor<M, E>, B: Bells> Seat<M, E, A, B> {
     /// Handles what belongs to one round, and rings its own bell if there is more.
     fn act(&mut self) {
+        let _span = tracing::trace_span!("actor", place = self.me.0).entered();
         while let Ok(envelope) = self.inbox.try_recv() {
             self.stash.push(envelope);
         }

@@ -1,7 +1,8 @@
 //! The node: one message in, at most one reply out, state kept between.
 //!
 //! Each message is carried out against a copy of the world. The copy takes the world's place when
-//! the message succeeds; after an error the world is what it was.
+//! the message succeeds; after an error the world is what it was, but for the migrations that a
+//! `migrate` had committed before one failed.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -107,10 +108,12 @@ impl Node {
             events: self.events.as_ref(),
         };
         // A bug must cost its own message only: the world is still what it was.
-        let reply = catch_unwind(AssertUnwindSafe(|| stage.carry_out(request)))
-            .unwrap_or_else(|panic| Err(Refusal::new(Code::Crash, said(&*panic))))?;
-        (self.world, self.history) = (stage.world, stage.history);
-        Ok(reply)
+        let outcome = catch_unwind(AssertUnwindSafe(|| stage.carry_out(request)))
+            .unwrap_or_else(|panic| Err(Refusal::new(Code::Crash, said(&*panic))));
+        if outcome.as_ref().err().is_none_or(|refusal| refusal.keeps_commits) {
+            (self.world, self.history) = (stage.world, stage.history);
+        }
+        outcome
     }
 }
 

@@ -30,11 +30,13 @@ pub(crate) struct Refusal {
     code: Code,
     text: String,
     more: Body,
+    /// Whether what the request committed before it failed stays.
+    pub(crate) keeps_commits: bool,
 }
 
 impl Refusal {
     pub(crate) fn new(code: Code, text: impl Into<String>) -> Self {
-        Self { code, text: text.into(), more: Body::new() }
+        Self { code, text: text.into(), more: Body::new(), keeps_commits: false }
     }
 
     /// The error as a reply's body.
@@ -43,6 +45,12 @@ impl Refusal {
             object([("type", json!("error")), ("code", json!(self.code as u64)), ("text", json!(self.text))]);
         body.extend(self.more);
         body
+    }
+
+    /// The request failed after some of it had been committed for good.
+    pub(crate) fn keeping_what_was_committed(mut self) -> Self {
+        self.keeps_commits = true;
+        self
     }
 
     fn with(mut self, key: &str, value: Value) -> Self {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use scenarios::World;
 use serde_json::{Value, json};
-use sim_actors::coordinator::migrations::{self, Migration};
+use sim_actors::coordinator::migrations::{self, Applied, Migration};
 
 use super::Stage;
 use crate::format::object;
@@ -12,8 +12,8 @@ use crate::reply::{Body, Code, Refusal};
 
 impl Stage<'_> {
     pub(super) fn migrate(&mut self) -> Result<Body, Refusal> {
-        let applied = self.apply_pending()?;
         self.history.schema_steps = true;
+        let applied = self.apply_pending()?;
         let shown: Vec<Value> = applied
             .iter()
             .map(|at| &self.loaded.migrations[*at])
@@ -62,12 +62,15 @@ impl Stage<'_> {
     fn apply_pending(&mut self) -> Result<Vec<usize>, Refusal> {
         let (known, policy) = (self.loaded.migrations.clone(), self.policy(None));
         let story = |mut db| async move { migrations::apply_pending(&mut db, &known, policy).await };
-        let applied = self.rehearse(story)?.value;
+        let applied: Applied = self.rehearse(story)?.value;
         let mut world = World::clone(&self.world);
         world
             .fill_tables(self.loaded)
             .map_err(|error| Refusal::new(Code::PreconditionFailed, error.to_string()))?;
         self.world = Rc::new(world);
-        Ok(applied)
+        match applied.failure {
+            None => Ok(applied.migrations),
+            Some(failure) => Err(Refusal::from(failure).keeping_what_was_committed()),
+        }
     }
 }

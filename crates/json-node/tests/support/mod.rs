@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// A fresh node over the default scenario in which each text is replaced by another.
 #[track_caller]
-pub fn edited(edits: &[(&str, &str)]) -> Node {
+pub(crate) fn edited(edits: &[(&str, &str)]) -> Node {
     let mut text = DEFAULT.to_owned();
     for (old, new) in edits {
         assert!(text.contains(old), "the default scenario has no {old:?}");
@@ -18,13 +18,13 @@ pub fn edited(edits: &[(&str, &str)]) -> Node {
 
 /// A fresh node over the default scenario.
 #[allow(dead_code)]
-pub fn fresh() -> Node {
+pub(crate) fn fresh() -> Node {
     edited(&[])
 }
 
 /// The reply to one message; its `msg_id` is 1.
 #[allow(dead_code)]
-pub fn ask(node: &mut Node, message: &str) -> Value {
+pub(crate) fn ask(node: &mut Node, message: &str) -> Value {
     let mut message: Value = serde_json::from_str(message).expect("a test's own message is JSON");
     message["msg_id"] = 1.into();
     let reply = node.answer(Item::Value(message)).expect("a message has a reply");

@@ -12,7 +12,7 @@ pub(crate) fn settled(loaded: &Loaded) -> World {
         |mut db: Port| async move { migrations::apply_pending(&mut db, &known, Policy::default()).await };
     let options = RunOptions { traffic: false, ..RunOptions::default() };
     let migrated = rehearse(loaded, &World::new(loaded).unwrap(), &options, story);
-    assert_eq!(migrated.outcome.unwrap().unwrap().len(), loaded.migrations.len());
+    assert_eq!(migrated.outcome.unwrap().unwrap().migrations.len(), loaded.migrations.len());
     let mut world = migrated.world;
     world.fill_tables(loaded).unwrap();
     world

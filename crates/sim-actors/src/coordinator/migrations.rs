@@ -53,19 +53,28 @@ pub async fn applied_versions(db: &mut impl Database) -> Result<Vec<i64>, Failur
     }
 }
 
+/// How far a run of pending migrations got.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// The indexes of those that were applied; they stay so, whatever came after them.
+    pub migrations: Vec<usize>,
+    /// What ended the run early, if anything did.
+    pub failure: Option<Failure>,
+}
+
 /// Applies every pending migration in order of version, each in a transaction of its own, together
-/// with its record. Gives the indexes of those applied.
+/// with its record. The first failure ends the run: that migration is rolled back and not recorded,
+/// later ones are not attempted, earlier ones stay.
 ///
 /// # Errors
-/// The first failure ends the run: that migration is rolled back and not recorded, later ones are
-/// not attempted, earlier ones stay.
+/// When the record of migrations cannot be read.
 pub async fn apply_pending(
     db: &mut impl Database,
     migrations: &[Migration],
     policy: Policy,
-) -> Result<Vec<usize>, Failure> {
+) -> Result<Applied, Failure> {
     let done = applied_versions(db).await?;
-    let mut applied = Vec::new();
+    let mut applied = Applied::default();
     let pending = migrations.iter().enumerate().filter(|(_, one)| !done.contains(&one.version));
     for (index, migration) in pending {
         let record = format!(
@@ -73,8 +82,13 @@ pub async fn apply_pending(
             migration.version,
             quote_literal(&migration.name)
         );
-        run_script(db, &migration.up, &[CREATE_RECORD], &[&record], policy).await?;
-        applied.push(index);
+        match run_script(db, &migration.up, &[CREATE_RECORD], &[&record], policy).await {
+            Ok(()) => applied.migrations.push(index),
+            Err(failure) => {
+                applied.failure = Some(failure);
+                break;
+            }
+        }
     }
     Ok(applied)
 }

@@ -10,5 +10,5 @@ mod steppers;
 
 pub use diff::{Agreement, Difference, compare, differences};
 pub use format::{Args, Entry, FormatError, OpKind, Schedule, TimerFound, Wait, parse};
-pub use races::last_outcomes;
+pub use races::{LastOutcome, last_outcomes};
 pub use replay::{Replay, replay};

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use lock_table::{LockMode, LockTag, RelationId};
 use sim_clock::Nanos;
+use transactions::commands::{Sequence, create_index_concurrently};
 use transactions::{CommandTag, Guc, Isolation, RowLockStrength, Statement, WaitPolicy};
 
 use super::format::{Args, Entry, OpKind, Schedule};
@@ -140,7 +141,10 @@ pub(crate) fn statement(op: OpKind, args: &Args, schema: &Rc<Schema>) -> Result<
             let parent = RelationId(need(args.tb2, "tb2")?);
             ddl(vec![table()?, parent], Ddl::add_foreign_key())
         }
-        OpKind::Cic => dynamic(OpStepper::create_index_concurrently(Rc::clone(schema), table()?)),
+        OpKind::Cic => {
+            let steps = create_index_concurrently(table()?, true, Nanos::ZERO, Nanos::ZERO);
+            Ok(Statement::Dynamic(Box::new(Sequence::concurrent(steps, CommandTag("CREATE INDEX")))))
+        }
         OpKind::Advisory | OpKind::TryAdvisory => {
             let mode = match need(args.m.as_deref(), "m")? {
                 "X" => LockMode::Exclusive,

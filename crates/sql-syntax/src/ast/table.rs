@@ -94,7 +94,7 @@ impl ColumnDef {
     /// Whether it says NOT NULL (a primary key, an identity and a serial imply it without saying so).
     #[must_use]
     pub fn says_not_null(&self) -> bool {
-        self.constraints.iter().any(|c| matches!(c.kind, ColumnConstraintKind::NotNull { .. }))
+        self.constraints.iter().any(|c| matches!(c.kind, ColumnConstraintKind::NotNull))
     }
 }
 

@@ -17,8 +17,23 @@
 //! | `maintenance` | `VACUUM`, `ANALYZE`, `CLUSTER`, `REFRESH`, `TRUNCATE`, `LOCK TABLE` |
 
 mod condition;
+mod constraint;
+mod create_table;
+mod data_type;
+mod dml;
+mod index;
+mod naming;
+mod partition;
+mod queue;
+mod references;
 mod run;
+mod sequence;
+mod statement;
 mod step;
+mod syntax;
+mod trigger;
+mod utility;
+mod view;
 
 pub use condition::{Condition, DataFacts, NoFacts};
 pub use run::{Effects, NotModelled, TransactionRule, advance, effects};

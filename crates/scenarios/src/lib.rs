@@ -7,6 +7,7 @@
 
 mod cast;
 mod check;
+mod durations;
 mod load;
 mod model;
 mod rehearse;

@@ -3,6 +3,7 @@
 mod conform;
 mod locks;
 mod node;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -16,6 +17,9 @@ pub(crate) enum Command {
     /// Study locks: matrices, schedules, specs.
     #[command(subcommand)]
     Locks(locks::Command),
+    /// Recorded traffic: import it from logs and statistics, look at it.
+    #[command(subcommand)]
+    Trace(trace::Command),
 }
 
 impl Command {
@@ -24,6 +28,7 @@ impl Command {
             Self::Node(args) => args.run(),
             Self::Conform(command) => command.run(),
             Self::Locks(command) => command.run(),
+            Self::Trace(command) => command.run(),
         }
     }
 }

@@ -138,12 +138,16 @@ impl LockTable {
         left > 0
     }
 
+    /// The last of the holders that keep the session waiting that is an autovacuum worker.
     fn blocked_by_autovacuum(&self, session: SessionId) -> DeadlockState {
-        self.blockers(session)
-            .iter()
-            .rev()
-            .find(|it| it.kind == EdgeKind::Hard && self.procs[it.session.index()].is_autovacuum)
-            .map_or(DeadlockState::None, |it| DeadlockState::BlockedByAutovacuum(it.session))
+        let wait = self.procs[session.index()].wait.filter(|_| self.autovacuum_workers > 0);
+        let Some(wait) = wait else { return DeadlockState::None };
+        self.holds
+            .of_lock(self.locks[wait.lock as usize].holds)
+            .filter(|hold| hold.session != session && self.procs[hold.session.index()].is_autovacuum)
+            .filter(|hold| hold.modes().intersects(wait.mode.conflicts()))
+            .last()
+            .map_or(DeadlockState::None, |hold| DeadlockState::BlockedByAutovacuum(hold.session))
     }
 
     /// Adds constraints until no cycle is left; `false` if none helps (`DeadLockCheckRecurse`).

@@ -78,6 +78,7 @@ pub struct LockTable {
     pub(crate) holds: Holds,
     pub(crate) procs: Vec<Proc>,
     pub(crate) no_wait_may_jump: bool,
+    pub(crate) autovacuum_workers: u32,
     pub(crate) detector: crate::deadlock::Scratch,
 }
 
@@ -101,7 +102,9 @@ impl LockTable {
 
     /// Marks the session as an autovacuum worker, whom the deadlock detector reports as a blocker.
     pub fn set_autovacuum(&mut self, session: SessionId, is_autovacuum: bool) {
-        self.procs[session.index()].is_autovacuum = is_autovacuum;
+        let before = std::mem::replace(&mut self.procs[session.index()].is_autovacuum, is_autovacuum);
+        self.autovacuum_workers += u32::from(is_autovacuum);
+        self.autovacuum_workers -= u32::from(before);
     }
 
     /// Asks for the lock; if it is not free, the session joins the queue, or not if it won't `wait`.

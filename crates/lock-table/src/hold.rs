@@ -1,0 +1,164 @@
+//! Who has which lock: one entry per session and lock, on a list of the lock and on one of the session
+//! (`PROCLOCK` in `lock.h`).
+
+use crate::lock::{Ends, NIL};
+use crate::{LockModes, SessionId};
+
+/// An entry of the lock table that stands for one session's holding (or wanting) of one lock.
+///
+/// Valid until the session has released all modes that it had through it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HoldId(pub(crate) u32);
+
+impl HoldId {
+    /// No entry: what there was to wait for is over.
+    pub const NONE: Self = Self(crate::lock::NIL);
+}
+
+/// What one session holds of one lock; nothing yet if it only waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hold {
+    pub(crate) lock: u32,
+    pub(crate) session: SessionId,
+    /// By [`Scope`](crate::Scope): the modes that end with the transaction, and those that outlive it.
+    pub(crate) by_scope: [LockModes; 2],
+    in_lock: Links,
+    in_session: Links,
+}
+
+impl Hold {
+    /// What is held, for whatever time.
+    pub(crate) const fn modes(&self) -> LockModes {
+        self.by_scope[0].union(self.by_scope[1])
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Links {
+    prev: u32,
+    next: u32,
+}
+
+/// All holds, in one slab: taking one and giving it back costs a few writes and no allocation.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Holds {
+    slab: Vec<Hold>,
+    free: Vec<u32>,
+}
+
+impl Holds {
+    pub(crate) fn add(
+        &mut self,
+        lock: u32,
+        of_lock: &mut Ends,
+        session: SessionId,
+        of_session: &mut Ends,
+    ) -> u32 {
+        let hold = Hold {
+            lock,
+            session,
+            by_scope: [LockModes::NONE; 2],
+            in_lock: Links { prev: of_lock.tail, next: NIL },
+            in_session: Links { prev: of_session.tail, next: NIL },
+        };
+        let id = match self.free.pop() {
+            Some(id) => {
+                self.slab[id as usize] = hold;
+                id
+            }
+            None => {
+                self.slab.push(hold);
+                u32::try_from(self.slab.len() - 1).expect("fewer than 2^32 holds fit into memory")
+            }
+        };
+        match of_lock.tail {
+            NIL => of_lock.head = id,
+            tail => self.slab[tail as usize].in_lock.next = id,
+        }
+        match of_session.tail {
+            NIL => of_session.head = id,
+            tail => self.slab[tail as usize].in_session.next = id,
+        }
+        (of_lock.tail, of_session.tail) = (id, id);
+        of_lock.len += 1;
+        of_session.len += 1;
+        id
+    }
+
+    pub(crate) fn remove(&mut self, id: u32, of_lock: &mut Ends, of_session: &mut Ends) {
+        let Hold { in_lock, in_session, .. } = self.slab[id as usize];
+        match in_lock.prev {
+            NIL => of_lock.head = in_lock.next,
+            prev => self.slab[prev as usize].in_lock.next = in_lock.next,
+        }
+        match in_lock.next {
+            NIL => of_lock.tail = in_lock.prev,
+            next => self.slab[next as usize].in_lock.prev = in_lock.prev,
+        }
+        match in_session.prev {
+            NIL => of_session.head = in_session.next,
+            prev => self.slab[prev as usize].in_session.next = in_session.next,
+        }
+        match in_session.next {
+            NIL => of_session.tail = in_session.prev,
+            next => self.slab[next as usize].in_session.prev = in_session.prev,
+        }
+        of_lock.len -= 1;
+        of_session.len -= 1;
+        self.free.push(id);
+    }
+
+    pub(crate) fn get(&self, id: u32) -> &Hold {
+        &self.slab[id as usize]
+    }
+
+    pub(crate) fn get_mut(&mut self, id: u32) -> &mut Hold {
+        &mut self.slab[id as usize]
+    }
+
+    pub(crate) fn next_in_session(&self, id: u32) -> u32 {
+        self.slab[id as usize].in_session.next
+    }
+
+    pub(crate) fn next_in_lock(&self, id: u32) -> u32 {
+        self.slab[id as usize].in_lock.next
+    }
+
+    /// The holds of a lock, in the order in which they were first asked for.
+    pub(crate) fn of_lock(&self, ends: Ends) -> impl Iterator<Item = &Hold> {
+        self.chain(ends.head, |hold| hold.in_lock.next)
+    }
+
+    /// The holds of a session, in the order in which they were first asked for.
+    pub(crate) fn of_session(&self, ends: Ends) -> impl Iterator<Item = &Hold> {
+        self.chain(ends.head, |hold| hold.in_session.next)
+    }
+
+    fn chain(&self, head: u32, next: fn(&Hold) -> u32) -> impl Iterator<Item = &Hold> {
+        std::iter::successors(self.slab.get(head as usize), move |hold| self.slab.get(next(hold) as usize))
+    }
+
+    /// The hold of this session on this lock, sought on the shorter of the two lists.
+    pub(crate) fn find(&self, lock: u32, of_lock: Ends, session: SessionId, of_session: Ends) -> Option<u32> {
+        if of_session.len <= of_lock.len {
+            let mut id = of_session.head;
+            while id != NIL {
+                let hold = &self.slab[id as usize];
+                if hold.lock == lock {
+                    return Some(id);
+                }
+                id = hold.in_session.next;
+            }
+        } else {
+            let mut id = of_lock.head;
+            while id != NIL {
+                let hold = &self.slab[id as usize];
+                if hold.session == session {
+                    return Some(id);
+                }
+                id = hold.in_lock.next;
+            }
+        }
+        None
+    }
+}

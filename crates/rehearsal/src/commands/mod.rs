@@ -1,0 +1,26 @@
+//! The commands, one file each.
+
+mod conform;
+mod locks;
+
+use std::process::ExitCode;
+
+/// What the program is asked to do.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Compare the model with recordings of real PostgreSQL servers.
+    #[command(subcommand)]
+    Conform(conform::Command),
+    /// Study locks: matrices, schedules, specs.
+    #[command(subcommand)]
+    Locks(locks::Command),
+}
+
+impl Command {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Conform(command) => command.run(),
+            Self::Locks(command) => command.run(),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What an actor is: a synchronous state machine that is told of timers and messages.
+//!
+//! **Ordering contract.** An instant of virtual time runs in rounds. In round 0 each actor with a
+//! due timer handles its timers, in order of key. A message sent in round *n* is handled in round
+//! *n* + 1; an actor handles the messages of a round in order of sender, and one sender's in the
+//! order sent. When a round has no work left the instant is over, and only then does time move, to
+//! the next timer. A timer set for the present instant opens a new instant at the same time.
+//! Nothing else orders anything, so every way of running the actors gives the same run.
+
+use crate::Nanos;
+use crate::log::{EventLog, Traced};
+use crate::timers::{ActorId, Due, TimerQueue};
+
+/// A synchronous state machine that exchanges messages `M` and logs events `E`.
+pub trait Actor<M, E> {
+    /// A timer that this actor set is due.
+    fn on_timer(&mut self, key: u64, cx: &mut Context<'_, M, E>);
+    /// A message has arrived.
+    fn on_message(&mut self, from: ActorId, message: M, cx: &mut Context<'_, M, E>);
+    /// Everything that reached the actor in this round has been handled.
+    fn end_of_round(&mut self, _cx: &mut Context<'_, M, E>) {}
+}
+
+/// What the actors of a run share: the clock, the timers and the log.
+pub struct Scheduler<E> {
+    pub(crate) now: Nanos,
+    pub(crate) timers: TimerQueue,
+    /// The event log of the run.
+    pub log: EventLog<E>,
+    stopped: bool,
+    horizon: Nanos,
+}
+
+impl<E: Traced> Scheduler<E> {
+    /// A clock at zero that runs no further than `horizon`.
+    #[must_use]
+    pub fn new(horizon: Nanos) -> Self {
+        let (timers, log) = (TimerQueue::default(), EventLog::default());
+        Self { now: Nanos::ZERO, timers, log, stopped: false, horizon }
+    }
+
+    /// The present instant.
+    #[must_use]
+    pub fn now(&self) -> Nanos {
+        self.now
+    }
+
+    /// Sets a timer from outside the actors, before the run begins.
+    pub fn set_timer(&mut self, at: Nanos, owner: ActorId, key: u64) {
+        self.timers.set(at, Due { owner, key });
+    }
+
+    /// Moves to the next instant and takes its timers, unless the run is over.
+    pub(crate) fn advance(&mut self, due: &mut Vec<Due>) -> bool {
+        match self.timers.next_deadline() {
+            Some(at) if !self.stopped && at <= self.horizon => {
+                self.now = at;
+                self.timers.pop_instant(due);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    pub(crate) fn close_instant(&mut self) {
+        self.log.close_instant(self.now);
+    }
+}
+
+/// An actor's view of the run while it acts.
+pub struct Context<'a, M, E> {
+    pub(crate) scheduler: &'a mut Scheduler<E>,
+    pub(crate) outbox: &'a mut Vec<(ActorId, M)>,
+    pub(crate) me: ActorId,
+    pub(crate) round: u32,
+}
+
+impl<M, E: Traced> Context<'_, M, E> {
+    /// The present instant.
+    #[must_use]
+    pub fn now(&self) -> Nanos {
+        self.scheduler.now
+    }
+
+    /// This actor's own place.
+    #[must_use]
+    pub fn me(&self) -> ActorId {
+        self.me
+    }
+
+    /// Asks to be told at that time.
+    pub fn set_timer(&mut self, at: Nanos, key: u64) {
+        self.scheduler.timers.set(at, Due { owner: self.me, key });
+    }
+
+    /// Sends a message; it is handled in the next round of this instant.
+    pub fn send(&mut self, to: ActorId, message: M) {
+        self.outbox.push((to, message));
+    }
+
+    /// Writes to the event log.
+    pub fn log(&mut self, event: E) {
+        self.scheduler.log.push(self.round, self.me, event);
+    }
+
+    /// Ends the run with the present instant.
+    pub fn stop(&mut self) {
+        self.scheduler.stopped = true;
+    }
+}

@@ -1,0 +1,111 @@
+//! What a statement can see and do at once while it decides on its next step.
+
+use lock_table::{RelationId, RowKey, SessionId, Xid};
+use sim_clock::Nanos;
+
+use crate::backends::Backends;
+use crate::heap::{Origin, Row};
+use crate::session::{TransactionHook, Undo};
+
+/// The world as a [`Stepper`](crate::Stepper) sees it.
+pub struct StepContext<'a, P> {
+    backends: &'a mut Backends<P>,
+    now: Nanos,
+    session: SessionId,
+}
+
+/// What a unique index would find of a row, without regard to snapshots (`SnapshotDirty`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DirtyState {
+    /// It is there.
+    Live,
+    /// It is not, or no more.
+    Dead,
+    /// Another transaction that still runs has inserted, changed or deleted it: wait for it and look again.
+    Busy(Xid),
+}
+
+impl<'a, P: Clone + Default> StepContext<'a, P> {
+    pub(crate) fn new(backends: &'a mut Backends<P>, now: Nanos, session: SessionId) -> Self {
+        Self { backends, now, session }
+    }
+
+    /// The virtual time.
+    #[must_use]
+    pub fn now(&self) -> Nanos {
+        self.now
+    }
+
+    /// The session that the statement runs on.
+    #[must_use]
+    pub fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// The rows of a stored relation that the statement's snapshot shows, in the order of their keys.
+    pub fn scan(&mut self, relation: RelationId) -> Vec<(RowKey, P)> {
+        let keys: Vec<_> = self.backends.heap.keys(relation).collect();
+        keys.into_iter().filter_map(|key| Some((key, self.row(relation, key)?))).collect()
+    }
+
+    /// The row as the statement's snapshot shows it.
+    pub fn row(&mut self, relation: RelationId, key: RowKey) -> Option<P> {
+        let snapshot = self.backends.snapshot(self.session);
+        let command = self.backends.session(self.session).command;
+        let heap = &self.backends.heap;
+        heap.versions(relation, key)
+            .map(|id| heap.tuple(id))
+            .find(|tuple| tuple.is_visible(self.session, command, snapshot))
+            .map(|tuple| tuple.row.clone())
+    }
+
+    /// All rows of a stored relation with the content of their versions, whoever wrote them: what an index
+    /// holds. Each row comes once for each version.
+    pub fn all_versions(&self, relation: RelationId) -> Vec<(RowKey, P)> {
+        let heap = &self.backends.heap;
+        heap.keys(relation)
+            .flat_map(|key| heap.versions(relation, key).map(move |id| (key, heap.tuple(id).row.clone())))
+            .collect()
+    }
+
+    /// Whether the row exists, for a uniqueness check.
+    #[must_use]
+    pub fn dirty_state(&self, relation: RelationId, key: RowKey) -> DirtyState {
+        let heap = &self.backends.heap;
+        match heap.row(relation, key) {
+            Some(Row::Simple { xid, .. }) if xid.session() != self.session => return DirtyState::Busy(xid),
+            Some(Row::Simple { .. }) => return DirtyState::Live,
+            _ => {}
+        }
+        for tuple in heap.versions(relation, key).map(|id| heap.tuple(id)) {
+            if let Origin::Running(xid) = tuple.origin
+                && xid.session() != self.session
+            {
+                return DirtyState::Busy(xid);
+            }
+            match tuple.xmax.updater() {
+                None => return DirtyState::Live,
+                Some(it) if it.runs() && !it.is_of(self.session) => return DirtyState::Busy(it.xid),
+                Some(_) => {}
+            }
+        }
+        DirtyState::Dead
+    }
+
+    /// Has this done when the transaction ends, or when the subtransaction that is under way is rolled back,
+    /// before anybody else is woken.
+    pub fn at_end(&mut self, hook: Box<dyn TransactionHook>) {
+        self.backends.session_mut(self.session).undo.push(Undo::Hook(hook));
+    }
+
+    /// From now on the relation has the rows that are inserted and no others.
+    pub fn store_relation(&mut self, relation: RelationId) {
+        self.backends.heap.store(relation);
+    }
+
+    /// Empties a stored relation, as TRUNCATE does; if the transaction fails, the rows come back.
+    pub fn truncate(&mut self, relation: RelationId) {
+        let saved = self.backends.heap.take_rows(relation);
+        self.backends.session_mut(self.session).undo.push(Undo::Rows(saved));
+    }
+}

@@ -1,0 +1,411 @@
+//! The rows: chains of versions, kept only as far as somebody could see a difference.
+//!
+//! A relation is *virtual* unless it was declared stored. A virtual relation has every row that is asked for:
+//! committed long ago, with `P::default()` in it, and locked by nobody. Only what differs from that is kept, so
+//! a table of 10⁹ rows costs nothing but its locked rows. Such a row is a [`Row::Simple`] entry while one
+//! transaction alone deals with it, and becomes a chain of versions when another comes.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use lock_table::{RelationId, RowKey, SessionId, Xid};
+use rustc_hash::FxHashMap;
+
+use crate::RowLockStrength;
+pub(crate) use crate::tuple::{Csn, Member, MemberState, NO_TUPLE, Origin, Tuple, TupleId, Xmax};
+
+/// What a transaction did to a row that nobody else deals with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Deed {
+    Locked(RowLockStrength),
+    Updated(RowLockStrength),
+    Deleted,
+    Inserted,
+}
+
+/// The state of a row.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Row {
+    /// A virtual row in the hands of one transaction.
+    Simple { xid: Xid, deed: Deed },
+    /// A chain of versions from the oldest that anybody may need.
+    Chain { oldest: TupleId, newest: TupleId },
+}
+
+/// A row that a transaction has to look at when it ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Touched {
+    pub(crate) relation: RelationId,
+    pub(crate) key: RowKey,
+    /// The version, or none if the row was simple then.
+    pub(crate) tuple: TupleId,
+}
+
+/// A relation's rows, put aside while it is being replaced.
+pub(crate) struct SavedRows<P> {
+    pub(crate) relation: RelationId,
+    rows: BTreeMap<RowKey, Row>,
+    _of: std::marker::PhantomData<P>,
+}
+
+/// All rows of all relations.
+pub(crate) struct Heap<P> {
+    slab: Vec<Tuple<P>>,
+    free: Vec<TupleId>,
+    virtual_rows: FxHashMap<(RelationId, RowKey), Row>,
+    stored: FxHashMap<RelationId, BTreeMap<RowKey, Row>>,
+    /// Rows with versions that nobody needs once all snapshots are as new as this.
+    pub(crate) prunable: VecDeque<(Csn, RelationId, RowKey)>,
+}
+
+impl<P> Default for Heap<P> {
+    fn default() -> Self {
+        Self {
+            slab: Vec::new(),
+            free: Vec::new(),
+            virtual_rows: FxHashMap::default(),
+            stored: FxHashMap::default(),
+            prunable: VecDeque::new(),
+        }
+    }
+}
+
+impl<P: Clone + Default> Heap<P> {
+    /// From now on the relation has the rows that are inserted and no others.
+    pub(crate) fn store(&mut self, relation: RelationId) {
+        self.stored.entry(relation).or_default();
+    }
+
+    pub(crate) fn drop_relation(&mut self, relation: RelationId) {
+        self.stored.remove(&relation);
+    }
+
+    pub(crate) fn is_stored(&self, relation: RelationId) -> bool {
+        !self.stored.is_empty() && self.stored.contains_key(&relation)
+    }
+
+    pub(crate) fn row(&self, relation: RelationId, key: RowKey) -> Option<Row> {
+        if self.is_stored(relation) {
+            return self.stored[&relation].get(&key).copied();
+        }
+        self.virtual_rows.get(&(relation, key)).copied()
+    }
+
+    fn set_row(&mut self, relation: RelationId, key: RowKey, row: Row) {
+        match self.stored.get_mut(&relation) {
+            Some(rows) => rows.insert(key, row),
+            None => self.virtual_rows.insert((relation, key), row),
+        };
+    }
+
+    fn remove_row(&mut self, relation: RelationId, key: RowKey) {
+        match self.stored.get_mut(&relation) {
+            Some(rows) => rows.remove(&key),
+            None => self.virtual_rows.remove(&(relation, key)),
+        };
+    }
+
+    /// The keys of a stored relation, in order.
+    pub(crate) fn keys(&self, relation: RelationId) -> impl Iterator<Item = RowKey> {
+        self.stored.get(&relation).into_iter().flat_map(|rows| rows.keys().copied())
+    }
+
+    pub(crate) fn tuple(&self, id: TupleId) -> &Tuple<P> {
+        &self.slab[id as usize]
+    }
+
+    pub(crate) fn tuple_mut(&mut self, id: TupleId) -> &mut Tuple<P> {
+        &mut self.slab[id as usize]
+    }
+
+    /// The versions of a row, oldest first.
+    pub(crate) fn versions(&self, relation: RelationId, key: RowKey) -> impl Iterator<Item = TupleId> {
+        let oldest = match self.row(relation, key) {
+            Some(Row::Chain { oldest, .. }) => Some(oldest),
+            _ => None,
+        };
+        self.chain_from(oldest)
+    }
+
+    fn chain_from(&self, first: Option<TupleId>) -> impl Iterator<Item = TupleId> {
+        std::iter::successors(first, |&id| Some(self.slab[id as usize].next).filter(|&next| next != NO_TUPLE))
+    }
+
+    /// The fast way: does the deed to a virtual row that nobody deals with, or strengthens one's own.
+    /// `false` if that is not how things are.
+    pub(crate) fn do_simply(
+        &mut self,
+        relation: RelationId,
+        key: RowKey,
+        xid: Xid,
+        deed: Deed,
+    ) -> Option<bool> {
+        if self.is_stored(relation) {
+            return None;
+        }
+        match self.virtual_rows.entry((relation, key)) {
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                entry.insert(Row::Simple { xid, deed });
+                Some(true)
+            }
+            std::collections::hash_map::Entry::Occupied(mut entry) => match entry.get_mut() {
+                Row::Simple { xid: holder, deed: done } if *holder == xid => {
+                    *done = done.and(deed)?;
+                    Some(false)
+                }
+                _ => None,
+            },
+        }
+    }
+
+    /// Turns a simple row into a chain of versions, as it is about to be seen by others. A virtual row that
+    /// is not kept at all becomes a chain of one.
+    pub(crate) fn inflate(&mut self, relation: RelationId, key: RowKey) -> Option<TupleId> {
+        let (xid, deed) = match self.row(relation, key) {
+            Some(Row::Chain { oldest, .. }) => return Some(oldest),
+            Some(Row::Simple { xid, deed }) => (Some(xid), Some(deed)),
+            None if self.is_stored(relation) => return None,
+            None => (None, None),
+        };
+        let written = match (xid, deed) {
+            (Some(xid), Some(Deed::Inserted)) => Origin::Running(xid),
+            _ => Origin::Committed(Csn::FIRST),
+        };
+        let first = self.add(Tuple::new(relation, key, written, 0, P::default()));
+        self.set_row(relation, key, Row::Chain { oldest: first, newest: first });
+        let (strength, updates) = match deed? {
+            Deed::Inserted => return Some(first),
+            Deed::Locked(strength) => (strength, false),
+            Deed::Updated(strength) => (strength, true),
+            Deed::Deleted => (RowLockStrength::Update, true),
+        };
+        let xid = xid?;
+        self.tuple_mut(first).xmax.enter(Member {
+            xid,
+            strength,
+            updates,
+            command: 0,
+            state: MemberState::Running,
+        });
+        if matches!(deed, Some(Deed::Updated(_))) {
+            self.append(first, Origin::Running(xid), 0, P::default(), Xmax::default());
+        }
+        Some(first)
+    }
+
+    /// A new row.
+    pub(crate) fn insert(
+        &mut self,
+        relation: RelationId,
+        key: RowKey,
+        xid: Xid,
+        command: u32,
+        row: P,
+    ) -> TupleId {
+        let id = self.add(Tuple::new(relation, key, Origin::Running(xid), command, row));
+        self.set_row(relation, key, Row::Chain { oldest: id, newest: id });
+        id
+    }
+
+    /// A row that was always there.
+    pub(crate) fn seed(&mut self, relation: RelationId, key: RowKey, row: P) {
+        let id = self.add(Tuple::new(relation, key, Origin::Committed(Csn::FIRST), 0, row));
+        self.set_row(relation, key, Row::Chain { oldest: id, newest: id });
+    }
+
+    /// A new version after this one, which is the newest.
+    pub(crate) fn append(
+        &mut self,
+        old: TupleId,
+        origin: Origin,
+        command: u32,
+        row: P,
+        xmax: Xmax,
+    ) -> TupleId {
+        let Tuple { relation, key, version, .. } = *self.tuple(old);
+        let version = version + 1;
+        let new = self.add(Tuple { version, xmax, ..Tuple::new(relation, key, origin, command, row) });
+        self.tuple_mut(old).next = new;
+        if let Some(Row::Chain { oldest, .. }) = self.row(relation, key) {
+            self.set_row(relation, key, Row::Chain { oldest, newest: new });
+        }
+        new
+    }
+
+    fn add(&mut self, tuple: Tuple<P>) -> TupleId {
+        if let Some(id) = self.free.pop() {
+            self.slab[id as usize] = tuple;
+            return id;
+        }
+        self.slab.push(tuple);
+        u32::try_from(self.slab.len() - 1).expect("fewer than 2^32 versions fit into memory")
+    }
+
+    fn free(&mut self, id: TupleId) {
+        let tuple = &mut self.slab[id as usize];
+        (tuple.row, tuple.next) = (P::default(), NO_TUPLE);
+        tuple.xmax = Xmax::default();
+        self.free.push(id);
+    }
+
+    /// Settles what the session's transaction did to a row: `committed` says when it committed, or else
+    /// which of its ids are rolled back.
+    pub(crate) fn settle(
+        &mut self,
+        at: Touched,
+        session: SessionId,
+        committed: Option<Csn>,
+        keep_old: bool,
+        is_over: impl Fn(Xid) -> bool,
+    ) {
+        let Touched { relation, key, tuple } = at;
+        match self.row(relation, key) {
+            None => {}
+            Some(Row::Simple { xid, deed }) => {
+                if xid.session() != session || !is_over(xid) {
+                    return;
+                }
+                let is_seen = keep_old && committed.is_some() && !matches!(deed, Deed::Locked(_));
+                if !is_seen {
+                    return self.remove_row(relation, key);
+                }
+                let oldest = self.inflate(relation, key);
+                self.settle_from(oldest, at, session, committed, &is_over);
+            }
+            Some(Row::Chain { oldest, .. }) => {
+                let from = if tuple == NO_TUPLE { oldest } else { tuple };
+                self.settle_from(Some(from), at, session, committed, &is_over);
+            }
+        }
+    }
+
+    fn settle_from(
+        &mut self,
+        from: Option<TupleId>,
+        at: Touched,
+        session: SessionId,
+        committed: Option<Csn>,
+        is_over: &impl Fn(Xid) -> bool,
+    ) {
+        let ours = |xid: Xid| xid.session() == session && is_over(xid);
+        let mut next = from;
+        let mut may_prune = !self.is_stored(at.relation);
+        while let Some(id) = next {
+            let tuple = &mut self.slab[id as usize];
+            next = Some(tuple.next).filter(|&next| next != NO_TUPLE);
+            if let Origin::Running(xid) = tuple.origin
+                && ours(xid)
+            {
+                match committed {
+                    Some(csn) => tuple.origin = Origin::Committed(csn),
+                    None => return self.cut_off(id),
+                }
+            }
+            tuple.xmax.settle(committed, ours);
+            may_prune |= tuple.xmax.updater().is_some_and(|it| !it.runs());
+        }
+        if may_prune {
+            let csn = committed.unwrap_or(Csn::FIRST);
+            self.prunable.push_back((csn, at.relation, at.key));
+        }
+    }
+
+    /// Removes a version that was rolled back, and those after it, which are of the same transaction.
+    fn cut_off(&mut self, id: TupleId) {
+        let Tuple { relation, key, .. } = self.slab[id as usize];
+        let before = self.versions(relation, key).take_while(|&it| it != id).last();
+        let doomed: Vec<_> = self.chain_from(Some(id)).collect();
+        for id in doomed {
+            self.free(id);
+        }
+        match (before, self.row(relation, key)) {
+            (Some(before), Some(Row::Chain { oldest, .. })) => {
+                self.tuple_mut(before).next = NO_TUPLE;
+                self.set_row(relation, key, Row::Chain { oldest, newest: before });
+            }
+            _ => self.remove_row(relation, key),
+        }
+    }
+
+    /// Frees the versions that no snapshot older than `horizon` can see any more (HOT pruning).
+    pub(crate) fn prune(&mut self, horizon: Csn) {
+        while let Some(&(csn, relation, key)) = self.prunable.front()
+            && csn <= horizon
+        {
+            self.prunable.pop_front();
+            self.prune_row(relation, key, horizon);
+        }
+    }
+
+    fn prune_row(&mut self, relation: RelationId, key: RowKey, horizon: Csn) {
+        let Some(Row::Chain { mut oldest, newest }) = self.row(relation, key) else { return };
+        loop {
+            let tuple = self.tuple(oldest);
+            let is_dead = !tuple.xmax.runs()
+                && tuple
+                    .xmax
+                    .updater()
+                    .is_some_and(|it| matches!(it.state, MemberState::Committed(csn) if csn <= horizon));
+            if !is_dead {
+                break;
+            }
+            let next = tuple.next;
+            self.free(oldest);
+            if next == NO_TUPLE {
+                return self.remove_row(relation, key);
+            }
+            oldest = next;
+        }
+        let tuple = self.tuple(oldest);
+        let is_settled = matches!(tuple.origin, Origin::Committed(csn) if csn <= horizon);
+        if oldest == newest && is_settled && tuple.xmax.members.is_empty() && !self.is_stored(relation) {
+            self.free(oldest);
+            return self.remove_row(relation, key);
+        }
+        self.set_row(relation, key, Row::Chain { oldest, newest });
+    }
+
+    /// Empties a stored relation; what was in it can be put back.
+    pub(crate) fn take_rows(&mut self, relation: RelationId) -> SavedRows<P> {
+        let rows = self.stored.get_mut(&relation).map(std::mem::take).unwrap_or_default();
+        SavedRows { relation, rows, _of: std::marker::PhantomData }
+    }
+
+    /// Puts back what was there before; what came since is gone.
+    pub(crate) fn put_back(&mut self, saved: SavedRows<P>) {
+        let now = self.take_rows(saved.relation);
+        self.forget(now);
+        if let Some(rows) = self.stored.get_mut(&saved.relation) {
+            *rows = saved.rows;
+        }
+    }
+
+    /// Frees rows that were put aside.
+    pub(crate) fn forget(&mut self, saved: SavedRows<P>) {
+        for row in saved.rows.into_values() {
+            if let Row::Chain { oldest, .. } = row {
+                let chain: Vec<_> = self.chain_from(Some(oldest)).collect();
+                chain.into_iter().for_each(|id| self.free(id));
+            }
+        }
+    }
+}
+
+impl Deed {
+    /// What remains to be remembered when a transaction does this after that; `None` if it takes versions.
+    fn and(self, next: Self) -> Option<Self> {
+        match (self, next) {
+            (Self::Locked(a), Self::Locked(b)) => Some(Self::Locked(a.max(b))),
+            (Self::Locked(a), Self::Updated(b)) => Some(Self::Updated(a.max(b))),
+            (Self::Locked(_), Self::Deleted) => Some(Self::Deleted),
+            (Self::Updated(a), Self::Updated(b)) => Some(Self::Updated(a.max(b))),
+            (Self::Updated(_), Self::Locked(_)) => None,
+            _ => None,
+        }
+    }
+}
+
+impl<P> Tuple<P> {
+    fn new(relation: RelationId, key: RowKey, origin: Origin, command: u32, row: P) -> Self {
+        Self { relation, key, version: 0, origin, command, xmax: Xmax::default(), next: NO_TUPLE, row }
+    }
+}

@@ -1,0 +1,488 @@
+//! Locking, updating and deleting a row that others may hold: who waits for whom, and for what.
+//!
+//! A row has no entry in the lock table as long as nobody waits. Who locks it is written on the version itself
+//! (its `xmax`), and who finds a conflicting one there waits for that transaction to end. So that several who
+//! wait keep their order, each first takes the version's *tuple lock* in the lock table: the first has it and
+//! waits for the transaction, the others queue behind the first.
+//!
+//! ```text
+//!   Examine ──free──────────────────────────────────────────► Write ──► done
+//!      │ conflict                                                ▲
+//!      ▼                                                         │ unchanged
+//!   AskTupleLock ──granted──► Wait for each holder ──► Waited ───┤
+//!      ▲                                                 │changed│ replaced, READ COMMITTED
+//!      └───────────────────── Examine ◄──────────────────┘       ▼
+//!                                ▲──────────live──────────── Chase the newest version
+//! ```
+//!
+//! Who needs no conflicting lock (a share lock beside a share lock, a key-share lock beside an update of other
+//! columns) passes those who wait: nothing in `Examine` looks at the tuple lock's queue. A weak lock of a
+//! version that is being replaced is put on its successors, too (`Follow`), or it would be lost with the commit.
+//!
+//! Sources: `heap_lock_tuple`, `heap_update`, `heap_delete`, `heap_lock_updated_tuple` in `heapam.c`,
+//! `heapam_tuple_lock` in `heapam_handler.c`, `README.tuplock`, `EvalPlanQual` in `execMain.c`.
+
+use lock_table::{HoldId, LockMode, LockTag, RelationId, RowKey, Scope, SessionId, Xid};
+use sim_clock::Nanos;
+use smallvec::SmallVec;
+
+use crate::backends::{Asked, Backends};
+use crate::heap::{Member, MemberState, NO_TUPLE, Origin, TupleId};
+use crate::session::Pending;
+use crate::tuple::Verdict;
+use crate::{Effects, EventKind, Isolation, RowLockStrength, SqlError, SqlState, StepOutcome, WaitPolicy};
+
+/// What a session wants of a row.
+pub(crate) enum Intent<P> {
+    Lock,
+    Update(P),
+    Delete,
+    /// Lock the newest version after an update met a newer one than it was looking for.
+    Recheck,
+}
+
+/// Where it stands.
+enum Phase {
+    Examine,
+    AskTupleLock,
+    /// Waits for those who were in the way, the next one last.
+    Wait,
+    Waited,
+    /// Puts the lock on the versions after the one that is locked; goes on as the flag says.
+    Follow {
+        at: TupleId,
+        after_wait: bool,
+    },
+    /// Looks for the newest version.
+    Chase {
+        at: TupleId,
+    },
+    Write,
+}
+
+/// A session's dealing with one row.
+pub(crate) struct RowOp<P> {
+    relation: RelationId,
+    key: RowKey,
+    /// The version that it is about now, and the one that it began with.
+    tuple: TupleId,
+    first: TupleId,
+    intent: Intent<P>,
+    strength: RowLockStrength,
+    policy: WaitPolicy,
+    phase: Phase,
+    tuple_lock: Option<HoldId>,
+    skips_tuple_lock: bool,
+    is_first_look: bool,
+    in_the_way: SmallVec<[Xid; 1]>,
+    revision: u64,
+    was_updated: bool,
+}
+
+/// What became of it for now.
+pub(crate) enum Flow<P> {
+    Outcome(StepOutcome<P>),
+    Blocked,
+    Error(SqlError),
+}
+
+/// What one turn of the machine came to: the next one, or an end.
+enum Turn<P> {
+    Again,
+    End(Flow<P>),
+}
+
+impl<P> RowOp<P> {
+    pub(crate) fn new(
+        relation: RelationId,
+        key: RowKey,
+        tuple: TupleId,
+        intent: Intent<P>,
+        strength: RowLockStrength,
+        policy: WaitPolicy,
+    ) -> Self {
+        Self {
+            relation,
+            key,
+            tuple,
+            first: tuple,
+            intent,
+            strength,
+            policy,
+            phase: Phase::Examine,
+            tuple_lock: None,
+            skips_tuple_lock: false,
+            is_first_look: true,
+            in_the_way: SmallVec::new(),
+            revision: 0,
+            was_updated: false,
+        }
+    }
+
+    fn only_locks(&self) -> bool {
+        matches!(self.intent, Intent::Lock | Intent::Recheck)
+    }
+
+    /// Whether the lock has to be on later versions, too; `EvalPlanQual` goes to the newest one anyway.
+    fn follows_updates(&self) -> bool {
+        matches!(self.intent, Intent::Lock)
+    }
+}
+
+impl<P: Clone + Default> Backends<P> {
+    /// Goes on with the row until it is dealt with or the session has to wait.
+    pub(crate) fn run_row(
+        &mut self,
+        now: Nanos,
+        session: SessionId,
+        mut op: RowOp<P>,
+        fx: &mut Effects,
+    ) -> Flow<P> {
+        loop {
+            let turn = match op.phase {
+                Phase::Examine if op.only_locks() => self.examine_to_lock(session, &mut op, fx),
+                Phase::Examine => self.examine_to_modify(session, &mut op, fx),
+                Phase::AskTupleLock => self.ask_tuple_lock(now, session, &mut op, fx),
+                Phase::Wait => self.wait_for_holders(now, session, &mut op, fx),
+                Phase::Waited => self.look_again(session, &mut op, fx),
+                Phase::Follow { at, after_wait } => self.follow(now, session, &mut op, at, after_wait, fx),
+                Phase::Chase { at } => self.chase(now, session, &mut op, at, fx),
+                Phase::Write => Turn::End(self.write(session, &mut op, fx)),
+            };
+            match turn {
+                Turn::Again => {}
+                Turn::End(Flow::Blocked) => {
+                    self.session_mut(session).pending = Pending::Row(op);
+                    return Flow::Blocked;
+                }
+                Turn::End(flow) => {
+                    self.release_tuple_lock(session, &mut op, fx);
+                    return flow;
+                }
+            }
+        }
+    }
+
+    /// Gives up a row that the session was dealing with: its statement failed.
+    pub(crate) fn abandon_row(&mut self, session: SessionId, mut op: RowOp<P>, fx: &mut Effects) {
+        self.release_tuple_lock(session, &mut op, fx);
+    }
+
+    fn examine_to_modify(&mut self, session: SessionId, op: &mut RowOp<P>, fx: &mut Effects) -> Turn<P> {
+        let tuple = self.heap.tuple(op.tuple);
+        match tuple.verdict(session) {
+            Verdict::Free => op.phase = Phase::Write,
+            Verdict::Invisible | Verdict::SelfModified => return Turn::End(Flow::Outcome(StepOutcome::Gone)),
+            verdict @ (Verdict::Updated | Verdict::Deleted) => {
+                return self.replaced(session, op, verdict, fx);
+            }
+            Verdict::BeingModified => {
+                let (conflict, is_mine) = tuple.xmax.conflict(session, op.strength);
+                if conflict {
+                    op.skips_tuple_lock = is_mine;
+                    self.prepare_to_wait(session, op);
+                } else {
+                    op.phase = Phase::Write;
+                }
+            }
+        }
+        Turn::Again
+    }
+
+    fn examine_to_lock(&mut self, session: SessionId, op: &mut RowOp<P>, fx: &mut Effects) -> Turn<P> {
+        let tuple = self.heap.tuple(op.tuple);
+        let verdict = tuple.verdict(session);
+        match verdict {
+            Verdict::Free => {
+                op.phase = Phase::Write;
+                return Turn::Again;
+            }
+            Verdict::Invisible | Verdict::SelfModified => return Turn::End(Flow::Outcome(StepOutcome::Gone)),
+            Verdict::BeingModified | Verdict::Updated | Verdict::Deleted => {}
+        }
+        let xmax = &tuple.xmax;
+        if std::mem::take(&mut op.is_first_look) {
+            // Who holds as much already wants nothing more; who holds less must not queue for the rest, as
+            // the first of the queue may be waiting for it.
+            let mut mine = xmax.members.iter().filter(|it| it.is_of(session)).peekable();
+            op.skips_tuple_lock = xmax.is_multi && mine.peek().is_some();
+            if mine.any(|it| it.strength >= op.strength) {
+                return Turn::End(self.locked(op));
+            }
+        }
+        let flagged = xmax.flagged_strength();
+        let is_updated = xmax.is_flagged_updated();
+        if op.strength == RowLockStrength::KeyShare && flagged != Some(RowLockStrength::Update) {
+            op.phase = if op.follows_updates() && is_updated {
+                Phase::Follow { at: tuple.next, after_wait: false }
+            } else {
+                Phase::Write
+            };
+            return Turn::Again;
+        }
+        let need_not_wait = match op.strength {
+            RowLockStrength::Share => !is_updated && flagged <= Some(RowLockStrength::Share),
+            RowLockStrength::NoKeyUpdate => !xmax.conflict(session, op.strength).0,
+            RowLockStrength::KeyShare | RowLockStrength::Update => false,
+        };
+        let is_only_mine = !xmax.is_multi && xmax.members.iter().all(|it| it.is_of(session));
+        if need_not_wait || is_only_mine {
+            op.phase = Phase::Write;
+        } else if verdict == Verdict::BeingModified {
+            self.prepare_to_wait(session, op);
+        } else {
+            return self.replaced(session, op, verdict, fx);
+        }
+        Turn::Again
+    }
+
+    /// Notes whom to wait for. The list stays as it is while the session queues for the tuple lock.
+    fn prepare_to_wait(&self, session: SessionId, op: &mut RowOp<P>) {
+        let xmax = &self.heap.tuple(op.tuple).xmax;
+        op.in_the_way = xmax.in_the_way(session, op.strength);
+        op.in_the_way.reverse();
+        op.revision = xmax.revision;
+        op.was_updated = xmax.is_flagged_updated();
+        op.phase = Phase::AskTupleLock;
+    }
+
+    fn ask_tuple_lock(
+        &mut self,
+        now: Nanos,
+        session: SessionId,
+        op: &mut RowOp<P>,
+        fx: &mut Effects,
+    ) -> Turn<P> {
+        let tag = self.heap.tuple(op.tuple).tag();
+        op.phase = Phase::Wait;
+        if op.skips_tuple_lock || op.tuple_lock.is_some() {
+            return Turn::Again;
+        }
+        let mode = op.strength.tuple_lock_mode();
+        match self.ask(now, session, tag, mode, Scope::Transaction, op.policy == WaitPolicy::Block, fx) {
+            Asked::Have(hold) => {
+                op.tuple_lock = Some(hold);
+                Turn::Again
+            }
+            Asked::Wait(hold) => {
+                op.tuple_lock = Some(hold);
+                Turn::End(Flow::Blocked)
+            }
+            Asked::Unavailable => Turn::End(row_not_available(op.policy, tag)),
+            Asked::Deadlock => Turn::End(Flow::Error(self.deadlock_error())),
+        }
+    }
+
+    fn wait_for_holders(
+        &mut self,
+        now: Nanos,
+        session: SessionId,
+        op: &mut RowOp<P>,
+        fx: &mut Effects,
+    ) -> Turn<P> {
+        while let Some(&xid) = op.in_the_way.last() {
+            match self.wait_for_xid(now, session, xid, op.policy, fx) {
+                Asked::Have(_) => {
+                    op.in_the_way.pop();
+                }
+                Asked::Wait(_) => return Turn::End(Flow::Blocked),
+                Asked::Unavailable => {
+                    let tag = self.heap.tuple(op.tuple).tag();
+                    return Turn::End(row_not_available(op.policy, tag));
+                }
+                Asked::Deadlock => return Turn::End(Flow::Error(self.deadlock_error())),
+            }
+        }
+        op.phase = if op.follows_updates() && op.was_updated {
+            Phase::Follow { at: self.heap.tuple(op.tuple).next, after_wait: true }
+        } else {
+            Phase::Waited
+        };
+        Turn::Again
+    }
+
+    /// After the wait: if nobody else has come in, the row is free or replaced for good.
+    fn look_again(&mut self, session: SessionId, op: &mut RowOp<P>, fx: &mut Effects) -> Turn<P> {
+        let tuple = self.heap.tuple(op.tuple);
+        if tuple.xmax.revision != op.revision && !tuple.xmax.members.is_empty() {
+            op.phase = Phase::Examine;
+        } else if tuple.xmax.updater().is_none() {
+            op.phase = Phase::Write;
+        } else {
+            let verdict = if tuple.next == NO_TUPLE { Verdict::Deleted } else { Verdict::Updated };
+            return self.replaced(session, op, verdict, fx);
+        }
+        Turn::Again
+    }
+
+    /// Another transaction has replaced the version and committed.
+    fn replaced(
+        &mut self,
+        session: SessionId,
+        op: &mut RowOp<P>,
+        verdict: Verdict,
+        fx: &mut Effects,
+    ) -> Turn<P> {
+        self.release_tuple_lock(session, op, fx);
+        if self.session(session).isolation == Isolation::RepeatableRead {
+            let what = if verdict == Verdict::Deleted {
+                "could not serialize access due to concurrent delete"
+            } else {
+                "could not serialize access due to concurrent update"
+            };
+            return Turn::End(Flow::Error(SqlError::new(SqlState::SERIALIZATION_FAILURE, what)));
+        }
+        if verdict == Verdict::Deleted {
+            return Turn::End(Flow::Outcome(StepOutcome::Gone));
+        }
+        if !op.only_locks() {
+            op.intent = Intent::Recheck;
+            op.policy = WaitPolicy::Block;
+        }
+        op.phase = Phase::Chase { at: self.heap.tuple(op.tuple).next };
+        Turn::Again
+    }
+
+    /// Goes to the newest version, waiting for whoever is about to replace the one at hand.
+    fn chase(
+        &mut self,
+        now: Nanos,
+        session: SessionId,
+        op: &mut RowOp<P>,
+        at: TupleId,
+        fx: &mut Effects,
+    ) -> Turn<P> {
+        if at == NO_TUPLE {
+            return Turn::End(Flow::Outcome(StepOutcome::Gone));
+        }
+        let tuple = self.heap.tuple(at);
+        match tuple.xmax.updater() {
+            Some(updater) if updater.runs() && !updater.is_of(session) => {
+                let xid = updater.xid;
+                match self.wait_for_xid(now, session, xid, op.policy, fx) {
+                    Asked::Have(_) => {}
+                    Asked::Wait(_) => return Turn::End(Flow::Blocked),
+                    Asked::Unavailable => {
+                        let tag = self.heap.tuple(at).tag();
+                        return Turn::End(row_not_available(op.policy, tag));
+                    }
+                    Asked::Deadlock => return Turn::End(Flow::Error(self.deadlock_error())),
+                }
+            }
+            Some(_) => op.phase = Phase::Chase { at: tuple.next },
+            None => {
+                op.tuple = at;
+                op.is_first_look = true;
+                op.skips_tuple_lock = false;
+                op.phase = Phase::Examine;
+            }
+        }
+        Turn::Again
+    }
+
+    /// Puts the lock on a later version, and on those after it.
+    fn follow(
+        &mut self,
+        now: Nanos,
+        session: SessionId,
+        op: &mut RowOp<P>,
+        at: TupleId,
+        after_wait: bool,
+        fx: &mut Effects,
+    ) -> Turn<P> {
+        if at == NO_TUPLE {
+            let updater = self.heap.tuple(op.tuple).xmax.updater();
+            let key_is_gone = updater.is_some_and(|it| it.strength == RowLockStrength::Update);
+            op.phase = match (after_wait, key_is_gone) {
+                (true, _) => Phase::Waited,
+                (false, true) => Phase::Examine,
+                (false, false) => Phase::Write,
+            };
+            return Turn::Again;
+        }
+        let tuple = self.heap.tuple(at);
+        let (next, xmax) = (tuple.next, &tuple.xmax);
+        if !xmax.members.iter().any(|it| it.is_of(session)) {
+            let conflicts = |it: &&Member| it.strength.conflicts_with(op.strength);
+            if let Some(&xid) = xmax.in_the_way(session, op.strength).first() {
+                return match self.wait_for_xid(now, session, xid, WaitPolicy::Block, fx) {
+                    Asked::Have(_) => Turn::Again,
+                    Asked::Deadlock => Turn::End(Flow::Error(self.deadlock_error())),
+                    Asked::Wait(_) | Asked::Unavailable => Turn::End(Flow::Blocked),
+                };
+            }
+            if xmax.updater().filter(conflicts).is_some() {
+                let verdict = if next == NO_TUPLE { Verdict::Deleted } else { Verdict::Updated };
+                return self.replaced(session, op, verdict, fx);
+            }
+            self.enter_xmax(session, at, op.strength, false);
+        }
+        let goes_on = self.heap.tuple(at).xmax.updater().is_some();
+        op.phase = Phase::Follow { at: if goes_on { next } else { NO_TUPLE }, after_wait };
+        Turn::Again
+    }
+
+    fn write(&mut self, session: SessionId, op: &mut RowOp<P>, fx: &mut Effects) -> Flow<P> {
+        let intent = std::mem::replace(&mut op.intent, Intent::Lock);
+        let command = self.session(session).command;
+        let mode = op.strength.tuple_lock_mode();
+        let inherited = self.heap.tuple(op.tuple).xmax.inherited();
+        let updates = matches!(intent, Intent::Update(_) | Intent::Delete);
+        let xid = self.enter_xmax(session, op.tuple, op.strength, updates);
+        fx.push(session, EventKind::RowLocked, mode, self.heap.tuple(op.tuple).tag());
+        match intent {
+            Intent::Lock => self.locked(op),
+            Intent::Recheck => {
+                self.session_mut(session).rechecked = Some((op.relation, op.key, op.tuple));
+                Flow::Outcome(StepOutcome::Recheck(self.heap.tuple(op.tuple).row.clone()))
+            }
+            Intent::Delete => Flow::Outcome(StepOutcome::Done),
+            Intent::Update(row) => {
+                self.heap.append(op.tuple, Origin::Running(xid), command, row, inherited);
+                Flow::Outcome(StepOutcome::Done)
+            }
+        }
+    }
+
+    fn locked(&self, op: &RowOp<P>) -> Flow<P> {
+        let row = self.heap.tuple(op.tuple).row.clone();
+        Flow::Outcome(StepOutcome::Locked { row, moved: op.tuple != op.first })
+    }
+
+    fn enter_xmax(
+        &mut self,
+        session: SessionId,
+        tuple: TupleId,
+        strength: RowLockStrength,
+        updates: bool,
+    ) -> Xid {
+        let xid = self.assign_xid(session);
+        let command = self.session(session).command;
+        let member = Member { xid, strength, updates, command, state: MemberState::Running };
+        let entry = self.heap.tuple_mut(tuple);
+        entry.xmax.enter(member);
+        let (relation, key) = (entry.relation, entry.key);
+        self.touch(session, relation, key, tuple);
+        xid
+    }
+
+    fn release_tuple_lock(&mut self, session: SessionId, op: &mut RowOp<P>, fx: &mut Effects) {
+        let Some(hold) = op.tuple_lock.take() else { return };
+        let tag = self.heap.tuple(op.tuple).tag();
+        // A session that gave up waiting for the tuple lock has none.
+        if self.table.hold_on(session, tag) == Some(hold) {
+            self.give_back(session, tag, hold, op.strength.tuple_lock_mode(), fx);
+        }
+    }
+}
+
+fn row_not_available<P>(policy: WaitPolicy, tag: LockTag) -> Flow<P> {
+    if policy == WaitPolicy::Skip {
+        return Flow::Outcome(StepOutcome::Unavailable);
+    }
+    let what = "could not obtain lock on row in relation";
+    Flow::Error(SqlError::new(SqlState::LOCK_NOT_AVAILABLE, what).about(tag))
+}
+
+/// The mode in which one waits for a transaction's end.
+pub(crate) const WAIT_FOR_END: LockMode = LockMode::Share;

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::datetime::{parse_date, parse_timestamp};
 use super::{Decimal, Interval, MICROS_PER_DAY, MICROS_PER_SECOND, Type, Value};
-use crate::error::{Result, SqlError, error};
+use crate::error::{Result, SqlError, error, not_modelled};
 
 /// A string constant read as a value of the type (the type's input function).
 pub(crate) fn parse_literal(text: &str, ty: &Type) -> Result<Value> {
@@ -37,7 +37,7 @@ pub(crate) fn parse_literal(text: &str, ty: &Type) -> Result<Value> {
             Value::text(text)
         }
         Type::Array(element) => parse_array(trimmed, element)?,
-        Type::Record => return Err(SqlError::not_modelled("row constants as text")),
+        Type::Record => return Err(not_modelled("row constants as text")),
         Type::Void => Value::Void,
     })
 }
@@ -84,7 +84,7 @@ fn parse_array(text: &str, element: &Type) -> Result<Value> {
     let malformed = || error("22P02", format!("malformed array literal: \"{text}\""));
     let inner = text.strip_prefix('{').and_then(|t| t.strip_suffix('}')).ok_or_else(malformed)?;
     if inner.contains(['{', '}']) {
-        return Err(SqlError::not_modelled("arrays of several dimensions"));
+        return Err(not_modelled("arrays of several dimensions"));
     }
     let mut items = Vec::new();
     let mut rest = inner.trim();

@@ -1,1 +1,3 @@
 //! Recorded behaviour of real PostgreSQL servers, replayed and compared.
+
+pub mod schedules;

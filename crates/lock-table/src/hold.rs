@@ -22,6 +22,8 @@ pub(crate) struct Hold {
     pub(crate) session: SessionId,
     /// By [`Scope`](crate::Scope): the modes that end with the transaction, and those that outlive it.
     pub(crate) by_scope: [LockModes; 2],
+    /// Those of the modes that are in the session's fast path, see `LockTable::enters_fast_path`.
+    pub(crate) fast: LockModes,
     in_lock: Links,
     in_session: Links,
 }
@@ -30,6 +32,11 @@ impl Hold {
     /// What is held, for whatever time.
     pub(crate) const fn modes(&self) -> LockModes {
         self.by_scope[0].union(self.by_scope[1])
+    }
+
+    /// What of it is in the main lock table.
+    pub(crate) const fn shared_modes(&self) -> LockModes {
+        self.modes().without(self.fast)
     }
 }
 
@@ -58,6 +65,7 @@ impl Holds {
             lock,
             session,
             by_scope: [LockModes::NONE; 2],
+            fast: LockModes::NONE,
             in_lock: Links { prev: of_lock.tail, next: NIL },
             in_session: Links { prev: of_session.tail, next: NIL },
         };

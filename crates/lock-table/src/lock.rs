@@ -29,6 +29,8 @@ pub(crate) struct Lock {
     waiting: [u32; LockMode::COUNT],
     /// How many of the waiters hold this lock already, in another mode.
     pub(crate) waiting_holders: u32,
+    /// How many of the holds have modes in the fast path.
+    pub(crate) fast_holds: u32,
     /// The sessions that hold or request the lock, in the order in which they first asked for it.
     pub(crate) holds: Ends,
     /// The sessions that wait, first come first.
@@ -44,6 +46,7 @@ impl Lock {
             waiting_modes: LockModes::NONE,
             waiting: [0; LockMode::COUNT],
             waiting_holders: 0,
+            fast_holds: 0,
             holds: Ends::EMPTY,
             queue: Ends::EMPTY,
         }

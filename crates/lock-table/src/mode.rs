@@ -116,6 +116,10 @@ pub struct LockModes(u8);
 impl LockModes {
     /// No mode.
     pub const NONE: Self = Self(0);
+    /// The modes of reading and writing rows, which never conflict with each other.
+    pub const WEAK: Self = Self(0b0000_0111);
+    /// The modes that conflict with a weak one.
+    pub const STRONG: Self = Self(0b1111_0000);
 
     /// The set of one mode.
     #[must_use]
@@ -190,6 +194,17 @@ mod tests {
             for b in LockMode::ALL {
                 assert_eq!(a.conflicts_with(b), b.conflicts_with(a), "{a} and {b}");
             }
+        }
+    }
+
+    #[test]
+    fn strong_modes_are_those_that_conflict_with_a_weak_one() {
+        for mode in LockMode::ALL {
+            assert_eq!(
+                LockModes::STRONG.contains(mode),
+                mode.conflicts().intersects(LockModes::WEAK),
+                "{mode}"
+            );
         }
     }
 

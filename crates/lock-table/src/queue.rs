@@ -50,7 +50,8 @@ impl LockTable {
         let own = self.holds.get(hold);
         let lock = &self.locks[own.lock as usize];
         // Most who wait hold nothing here, or nothing that any waiter wants: their place is the end.
-        if own.modes().iter().all(|held| !held.conflicts().intersects(lock.waiting_modes)) {
+        let held = own.shared_modes();
+        if held.iter().all(|held| !held.conflicts().intersects(lock.waiting_modes)) {
             return Place::Before(NIL);
         }
         let mut ahead = LockModes::NONE;
@@ -58,8 +59,8 @@ impl LockTable {
         while other != NIL {
             let proc = &self.procs[other as usize];
             let Some(theirs) = proc.wait else { break };
-            if theirs.mode.conflicts().intersects(own.modes()) {
-                if mode.conflicts().intersects(self.holds.get(theirs.hold).modes()) {
+            if theirs.mode.conflicts().intersects(held) {
+                if mode.conflicts().intersects(theirs.held) {
                     return Place::Deadlock;
                 }
                 let is_free =
@@ -77,9 +78,10 @@ impl LockTable {
         let lock = &mut self.locks[own.lock as usize];
         let prev = if next == NIL { lock.queue.tail } else { self.procs[next as usize].prev };
         let proc = &mut self.procs[session.index()];
-        proc.wait = Some(Wait { lock: own.lock, mode, scope, hold });
+        let (held, is_holder) = (own.shared_modes(), !own.modes().is_empty());
+        proc.wait = Some(Wait { lock: own.lock, mode, scope, hold, held, is_holder });
         (proc.prev, proc.next) = (prev, next);
-        lock.count_wait(mode, !own.modes().is_empty());
+        lock.count_wait(mode, is_holder);
         lock.queue.len += 1;
         match prev {
             NIL => lock.queue.head = session.0,
@@ -98,7 +100,7 @@ impl LockTable {
         let (prev, next) = (proc.prev, proc.next);
         (proc.prev, proc.next) = (NIL, NIL);
         let lock = &mut self.locks[wait.lock as usize];
-        lock.count_unwait(wait.mode, !self.holds.get(wait.hold).modes().is_empty());
+        lock.count_unwait(wait.mode, wait.is_holder);
         lock.queue.len -= 1;
         match prev {
             NIL => lock.queue.head = next,

@@ -9,6 +9,9 @@ use crate::{LockMode, LockModes, LockTag, RelationId, SessionId};
 /// Relations with smaller numbers than this are found by index, all others by hash.
 const FLAT_RELATIONS: u32 = 1 << 20;
 
+/// How many relations a session can lock by its fast path (`FP_LOCK_SLOTS_PER_BACKEND`; 18 has more).
+const FAST_SLOTS: u8 = 16;
+
 /// What came of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
@@ -43,6 +46,8 @@ pub(crate) struct Proc {
     pub(crate) prev: u32,
     pub(crate) next: u32,
     pub(crate) is_autovacuum: bool,
+    /// How many relations it has locked by its fast path.
+    fast_slots: u8,
 }
 
 /// A waiting request.
@@ -52,10 +57,15 @@ pub(crate) struct Wait {
     pub(crate) mode: LockMode,
     pub(crate) scope: Scope,
     pub(crate) hold: u32,
+    /// What the session held of this lock in the main lock table when it joined the queue: this, and not what
+    /// has come there since, is what the early deadlock test of others looks at (`PGPROC.heldLocks`).
+    pub(crate) held: LockModes,
+    pub(crate) is_holder: bool,
 }
 
 impl Proc {
-    const NEW: Self = Self { holds: Ends::EMPTY, wait: None, prev: NIL, next: NIL, is_autovacuum: false };
+    const NEW: Self =
+        Self { holds: Ends::EMPTY, wait: None, prev: NIL, next: NIL, is_autovacuum: false, fast_slots: 0 };
 }
 
 /// The lock table of one server.
@@ -114,6 +124,11 @@ impl LockTable {
         if let Some(id) = found.filter(|_| own.contains(mode)) {
             return self.grant_again(id, mode, scope);
         }
+        if LockModes::STRONG.contains(mode) && lock.fast_holds > 0 {
+            self.leave_fast_path(lock_id);
+        }
+        let lock = &mut self.locks[lock_id as usize];
+        let proc = &mut self.procs[session.index()];
         let conflict =
             mode.conflicts().intersects(lock.waiting_modes) || lock.conflicts_with_others(mode, own);
         if conflict && !wait && !self.no_wait_may_jump {
@@ -126,12 +141,46 @@ impl LockTable {
         };
         if !conflict {
             self.grant(hold, mode, scope);
+            self.enter_fast_path(hold, mode);
             return Request::Granted(HoldId(hold));
         }
         let result = self.join_wait_queue(session, hold, mode, scope, wait);
         self.remove_hold_if_empty(hold);
         self.check(lock_id);
         result
+    }
+
+    /// Reading and writing take their relation locks by a *fast path* that the main lock table knows nothing of,
+    /// as long as nobody holds or wants the relation in a mode that could conflict (`README`, "Fast Path
+    /// Locking"). It is here because it shows: a session that waits in the main table is not known there to
+    /// hold what it has in its fast path, so the early deadlock test misses that.
+    fn enter_fast_path(&mut self, hold: u32, mode: LockMode) {
+        let hold = self.holds.get_mut(hold);
+        let lock = &mut self.locks[hold.lock as usize];
+        let proc = &mut self.procs[hold.session.index()];
+        let strong = lock.granted_modes.union(lock.waiting_modes).intersects(LockModes::STRONG);
+        let is_relation = matches!(lock.tag, LockTag::Relation(_));
+        if strong || !is_relation || !LockModes::WEAK.contains(mode) || proc.fast_slots >= FAST_SLOTS {
+            return;
+        }
+        if hold.fast.is_empty() {
+            proc.fast_slots += 1;
+            lock.fast_holds += 1;
+        }
+        hold.fast.insert(mode);
+    }
+
+    /// Who wants a strong mode first brings everybody's fast-path locks of the relation into the main table.
+    fn leave_fast_path(&mut self, lock: u32) {
+        let mut id = self.locks[lock as usize].holds.head;
+        while id != NIL {
+            let hold = self.holds.get_mut(id);
+            if !std::mem::take(&mut hold.fast).is_empty() {
+                self.procs[hold.session.index()].fast_slots -= 1;
+            }
+            id = self.holds.next_in_lock(id);
+        }
+        self.locks[lock as usize].fast_holds = 0;
     }
 
     /// A mode that the session holds already costs nothing, but may now be held for longer.
@@ -149,8 +198,16 @@ impl LockTable {
     /// Nobody asks for such a lock but to wait for its holder's end, so it is entered when the first one
     /// wants to wait, as PostgreSQL does with virtual transaction ids (`VirtualXactLock` in `lock.c`).
     pub fn enter_own(&mut self, session: SessionId, tag: LockTag) {
-        let result = self.request(session, tag, LockMode::Exclusive, Scope::Transaction, false);
-        debug_assert!(!matches!(result, Request::Unavailable), "{tag:?} is held by another than its owner");
+        let lock_id = self.lock_for(tag);
+        let lock = &mut self.locks[lock_id as usize];
+        let proc = &mut self.procs[session.index()];
+        if self.holds.find(lock_id, lock.holds, session, proc.holds).is_some() {
+            return;
+        }
+        debug_assert!(lock.is_unused(), "{tag:?} is held by another than its owner");
+        let hold = self.holds.add(lock_id, &mut lock.holds, session, &mut proc.holds);
+        self.grant(hold, LockMode::Exclusive, Scope::Transaction);
+        self.check(lock_id);
     }
 
     /// Whether anybody holds or awaits this lock.
@@ -214,6 +271,13 @@ impl LockTable {
         let before = hold.modes();
         hold.by_scope[scope as usize] = hold.by_scope[scope as usize].without(modes);
         let given_back = before.without(hold.modes());
+        if !hold.fast.is_empty() {
+            hold.fast = hold.fast.without(given_back);
+            if hold.fast.is_empty() {
+                self.procs[hold.session.index()].fast_slots -= 1;
+                self.locks[lock_id as usize].fast_holds -= 1;
+            }
+        }
         let lock = &mut self.locks[lock_id as usize];
         let mut wakes = false;
         for mode in given_back.iter() {

@@ -13,6 +13,9 @@ use crate::{
     WaitPolicy,
 };
 
+/// Chooses one of the n sessions that could go on, 0 to n - 1, in the order in which they were woken.
+pub(crate) type WakeOrder = Box<dyn FnMut(usize) -> usize>;
+
 /// All backends of one simulated server, with its lock table and its rows. See the crate's documentation.
 ///
 /// `P` is what a row's version carries: the SQL engine's values, or nothing at all.
@@ -29,14 +32,18 @@ pub struct Backends<P> {
     /// How many repeatable-read snapshots there are: as long as there are any, old versions are kept.
     pub(crate) lasting_snapshots: u32,
     pub(crate) prune_at: usize,
+    /// Who of several woken sessions goes on; the first if nothing else is said.
+    pub(crate) wake_order: Option<WakeOrder>,
     /// The waits of the last deadlock that had a victim.
     pub(crate) last_cycle: Vec<CycleEdge>,
 }
 
 /// What came of asking for a lock.
 pub(crate) enum Asked {
-    /// The session has it.
+    /// The session has it now.
     Have(HoldId),
+    /// The session had it already.
+    Already(HoldId),
     /// The session waits for it and will have this.
     Wait(HoldId),
     /// It is not free, and waiting was not wanted.
@@ -60,8 +67,16 @@ impl<P: Clone + Default> Backends<P> {
             newly_woken: Vec::new(),
             lasting_snapshots: 0,
             prune_at: 64,
+            wake_order: None,
             last_cycle: Vec::new(),
         }
+    }
+
+    /// Decides races between woken sessions otherwise than by the order of waking: whenever several could go
+    /// on, `choose` is given their number and answers with a place. It is asked, too (for 0 or 1 of 2), whether
+    /// a session that lets the next one at a row pass loses the processor at that moment.
+    pub fn set_wake_order(&mut self, choose: impl FnMut(usize) -> usize + 'static) {
+        self.wake_order = Some(Box::new(choose));
     }
 
     /// Opens a session. Its number is the next one; numbers are not used again.
@@ -158,7 +173,7 @@ impl<P: Clone + Default> Backends<P> {
         fx: &mut Effects,
     ) -> Asked {
         match self.table.request(session, tag, mode, scope, wait) {
-            Request::AlreadyHeld(hold) => Asked::Have(hold),
+            Request::AlreadyHeld(hold) => Asked::Already(hold),
             Request::Granted(hold) => {
                 fx.push(session, EventKind::Granted, mode, tag);
                 Asked::Have(hold)
@@ -244,7 +259,7 @@ impl<P: Clone + Default> Backends<P> {
         let owner = xid.session();
         let theirs = self.session(owner);
         if owner == session || !theirs.owns(xid) {
-            return Asked::Have(HoldId::NONE);
+            return Asked::Already(HoldId::NONE);
         }
         // A released savepoint's id is locked no more: only the whole transaction's is.
         let awaited = if theirs.sub_xids.contains(&xid) { theirs.xid.unwrap_or(xid) } else { xid };
@@ -296,12 +311,22 @@ impl<P: Clone + Default> Backends<P> {
 
     /// Lets everybody go on who was woken, in the order of waking, until all wait, work or are done.
     pub(crate) fn settle(&mut self, now: Nanos, fx: &mut Effects) {
-        while let Some(session) = self.woken.pop_front() {
+        while !self.woken.is_empty() {
+            let place = self.choose(self.woken.len());
+            let Some(session) = self.woken.remove(place) else { break };
             if let Some((tag, mode)) = self.woken_with(session) {
                 fx.push(session, EventKind::Woken, mode, tag);
             }
             self.forget_wait(session);
             self.resume(now, session, fx);
+        }
+    }
+
+    /// A place among `n`: the first, unless a race is to be decided otherwise.
+    pub(crate) fn choose(&mut self, n: usize) -> usize {
+        match &mut self.wake_order {
+            Some(choose) if n > 1 => choose(n).min(n - 1),
+            _ => 0,
         }
     }
 

@@ -2,29 +2,19 @@
 
 mod rows;
 
-use lock_table::{RelationId, RowKey, SessionId, Xid};
+use lock_table::{RelationId, RowKey, SessionId};
 use sim_clock::Nanos;
 
 use crate::backends::Backends;
-use crate::heap::{Origin, Row};
+use crate::heap::Row;
 use crate::session::{TransactionHook, Undo};
+use crate::tuple::DirtyState;
 
 /// The world as a [`Stepper`](crate::Stepper) sees it.
 pub struct StepContext<'a, P> {
     backends: &'a mut Backends<P>,
     now: Nanos,
     session: SessionId,
-}
-
-/// What a unique index would find of a row, without regard to snapshots (`SnapshotDirty`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DirtyState {
-    /// It is there.
-    Live,
-    /// It is not, or no more.
-    Dead,
-    /// Another transaction that still runs has inserted, changed or deleted it: wait for it and look again.
-    Busy(Xid),
 }
 
 impl<'a, P: Clone + Default> StepContext<'a, P> {
@@ -79,19 +69,24 @@ impl<'a, P: Clone + Default> StepContext<'a, P> {
             Some(Row::Simple { .. }) => return DirtyState::Live,
             _ => {}
         }
-        for tuple in heap.versions(relation, key).map(|id| heap.tuple(id)) {
-            if let Origin::Running(xid) = tuple.origin
-                && xid.session() != self.session
-            {
-                return DirtyState::Busy(xid);
-            }
-            match tuple.xmax.updater() {
-                None => return DirtyState::Live,
-                Some(it) if it.runs() && !it.is_of(self.session) => return DirtyState::Busy(it.xid),
-                Some(_) => {}
-            }
-        }
-        DirtyState::Dead
+        let mut versions = heap.versions(relation, key).map(|id| heap.tuple(id).dirty_state(self.session));
+        versions.find(|&state| state != DirtyState::Dead).unwrap_or(DirtyState::Dead)
+    }
+
+    /// What a unique index would find of all versions of a stored relation's rows for which `matches` holds:
+    /// the first that is there or busy.
+    pub fn dirty_state_where(
+        &self,
+        relation: RelationId,
+        matches: impl Fn(RowKey, &P) -> bool,
+    ) -> DirtyState {
+        let heap = &self.backends.heap;
+        let versions = heap.keys(relation).flat_map(|key| heap.versions(relation, key));
+        let mut states = versions
+            .map(|id| heap.tuple(id))
+            .filter(|tuple| matches(tuple.key, &tuple.row))
+            .map(|tuple| tuple.dirty_state(self.session));
+        states.find(|&state| state != DirtyState::Dead).unwrap_or(DirtyState::Dead)
     }
 
     /// Has this done when the transaction ends, or when the subtransaction that is under way is rolled back,

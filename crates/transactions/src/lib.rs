@@ -73,6 +73,7 @@
 //! Predicate locks (SERIALIZABLE is repeatable read), lightweight locks, buffer pins, speculative insertion.
 
 mod backends;
+pub mod commands;
 mod concurrently;
 mod context;
 mod effects;
@@ -90,7 +91,7 @@ mod tuple;
 mod views;
 
 pub use backends::Backends;
-pub use context::{DirtyState, StepContext};
+pub use context::StepContext;
 pub use effects::{CommandTag, Completion, Effects, Event, EventKind, Outcome};
 pub use error::{SqlError, SqlState};
 pub use lock_table::{
@@ -102,4 +103,5 @@ pub use statement::{
     Isolation, Program, ProgramStep, RowLockStrength, Statement, Step, StepOutcome, Stepper, WaitPolicy,
 };
 pub use timer::{Timer, TimerKind};
+pub use tuple::DirtyState;
 pub use views::Waiter;

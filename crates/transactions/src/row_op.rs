@@ -260,7 +260,7 @@ impl<P: Clone + Default> Backends<P> {
         }
         let mode = op.strength.tuple_lock_mode();
         match self.ask(now, session, tag, mode, Scope::Transaction, op.policy == WaitPolicy::Block, fx) {
-            Asked::Have(hold) => {
+            Asked::Have(hold) | Asked::Already(hold) => {
                 op.tuple_lock = Some(hold);
                 Turn::Again
             }
@@ -282,7 +282,7 @@ impl<P: Clone + Default> Backends<P> {
     ) -> Turn<P> {
         while let Some(&xid) = op.in_the_way.last() {
             match self.wait_for_xid(now, session, xid, op.policy, fx) {
-                Asked::Have(_) => {
+                Asked::Have(_) | Asked::Already(_) => {
                     op.in_the_way.pop();
                 }
                 Asked::Wait(_) => return Turn::End(Flow::Blocked),
@@ -323,7 +323,9 @@ impl<P: Clone + Default> Backends<P> {
         verdict: Verdict,
         fx: &mut Effects,
     ) -> Turn<P> {
+        let woken_before = self.woken.len();
         self.release_tuple_lock(session, op, fx);
+        let wakes_next = self.woken.len() > woken_before;
         if self.session(session).isolation == Isolation::RepeatableRead {
             let what = if verdict == Verdict::Deleted {
                 "could not serialize access due to concurrent delete"
@@ -340,6 +342,11 @@ impl<P: Clone + Default> Backends<P> {
             op.policy = WaitPolicy::Block;
         }
         op.phase = Phase::Chase { at: self.heap.tuple(op.tuple).next };
+        // The next in the queue is awake now, and both are after the newest version.
+        if wakes_next && self.choose(2) == 1 {
+            self.woken.push_back(session);
+            return Turn::End(Flow::Blocked);
+        }
         Turn::Again
     }
 
@@ -360,7 +367,7 @@ impl<P: Clone + Default> Backends<P> {
             Some(updater) if updater.runs() && !updater.is_of(session) => {
                 let xid = updater.xid;
                 match self.wait_for_xid(now, session, xid, op.policy, fx) {
-                    Asked::Have(_) => {}
+                    Asked::Have(_) | Asked::Already(_) => {}
                     Asked::Wait(_) => return Turn::End(Flow::Blocked),
                     Asked::Unavailable => {
                         let tag = self.heap.tuple(at).tag();
@@ -406,7 +413,7 @@ impl<P: Clone + Default> Backends<P> {
             let conflicts = |it: &&Member| it.strength.conflicts_with(op.strength);
             if let Some(&xid) = xmax.in_the_way(session, op.strength).first() {
                 return match self.wait_for_xid(now, session, xid, WaitPolicy::Block, fx) {
-                    Asked::Have(_) => Turn::Again,
+                    Asked::Have(_) | Asked::Already(_) => Turn::Again,
                     Asked::Deadlock => Turn::End(Flow::Error(self.deadlock_error())),
                     Asked::Wait(_) | Asked::Unavailable => Turn::End(Flow::Blocked),
                 };

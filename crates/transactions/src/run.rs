@@ -329,8 +329,13 @@ impl<P: Clone + Default> Backends<P> {
                 self.now_holds(session, tag, hold, mode, scope);
                 Flow::Outcome(StepOutcome::Done)
             }
+            Asked::Already(_) => {
+                self.session_mut(session).count_lock(tag, mode, scope);
+                Flow::Outcome(StepOutcome::Done)
+            }
             Asked::Wait(hold) => {
                 self.session_mut(session).pending = Pending::Lock { hold, mode, scope, tag };
+                self.hold_catalog_snapshot(session, tag);
                 Flow::Blocked
             }
             Asked::Unavailable if policy == WaitPolicy::Skip => Flow::Outcome(StepOutcome::Unavailable),

@@ -185,6 +185,17 @@ impl<P> Tuple<P> {
     }
 }
 
+/// What a unique index would find of a row, without regard to snapshots (`SnapshotDirty`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DirtyState {
+    /// It is there.
+    Live,
+    /// It is not, or no more.
+    Dead,
+    /// Another transaction that still runs has inserted, changed or deleted it: wait for it and look again.
+    Busy(Xid),
+}
+
 /// What a transaction that wants to change a version finds (`HeapTupleSatisfiesUpdate`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -228,5 +239,19 @@ impl<P> Tuple<P> {
             _ => it.is_of(session) && it.command < command,
         });
         is_written && !is_replaced
+    }
+
+    /// Whether the version exists for a uniqueness check (`HeapTupleSatisfiesDirty`).
+    pub(crate) fn dirty_state(&self, session: SessionId) -> DirtyState {
+        if let Origin::Running(xid) = self.origin
+            && xid.session() != session
+        {
+            return DirtyState::Busy(xid);
+        }
+        match self.xmax.updater() {
+            None => DirtyState::Live,
+            Some(it) if it.runs() && !it.is_of(session) => DirtyState::Busy(it.xid),
+            Some(_) => DirtyState::Dead,
+        }
     }
 }

@@ -154,6 +154,11 @@ impl Catalog {
         self.schemas.get(name)
     }
 
+    /// All schemas by name.
+    pub fn schemas(&self) -> impl Iterator<Item = &Rc<Schema>> {
+        self.schemas.values()
+    }
+
     /// The type of this oid.
     pub fn type_def(&self, oid: Oid) -> Option<&Rc<TypeDef>> {
         self.types.get(&oid)

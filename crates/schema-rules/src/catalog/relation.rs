@@ -559,6 +559,28 @@ impl Relation {
         }
     }
 
+    /// Has whatever refers to one index refer to another.
+    pub(crate) fn replace_index(&mut self, old: RelationId, new: RelationId) {
+        let put = |index: &mut RelationId| {
+            if *index == old {
+                *index = new;
+            }
+        };
+        for constraint in &mut self.constraints {
+            match &mut constraint.kind {
+                ConstraintKind::PrimaryKey { index, .. }
+                | ConstraintKind::Unique { index, .. }
+                | ConstraintKind::Exclude { index } => put(index),
+                ConstraintKind::ForeignKey(key) => key.referenced_index.iter_mut().for_each(put),
+                ConstraintKind::Check(_) | ConstraintKind::NotNull(_) | ConstraintKind::Trigger => {}
+            }
+        }
+        self.clustered_on.iter_mut().for_each(put);
+        if let ReplicaIdentity::Index(index) = &mut self.replica_identity {
+            put(index);
+        }
+    }
+
     /// Whether it is a partition.
     pub fn is_partition(&self) -> bool {
         self.partition_bound.is_some()

@@ -92,6 +92,45 @@ pub trait DataFacts {
         let _ = (catalog, condition);
         None
     }
+
+    /// Whether a table ends in pages without rows, which VACUUM would cut off.
+    fn has_empty_tail(&self, catalog: &Catalog, relation: RelationId) -> bool {
+        let _ = (catalog, relation);
+        false
+    }
+
+    /// Whether any row qualifies for a statement's WHERE; nothing when it is not known, which is taken as yes.
+    fn any_row(&self, catalog: &Catalog, relation: RelationId, filter: Option<&Expr>) -> Option<bool> {
+        let _ = (catalog, relation, filter);
+        None
+    }
+
+    /// Whether an assignment changes the column in any row that qualifies; nothing when it is not known, which is
+    /// taken as yes.
+    fn changes(
+        &self,
+        catalog: &Catalog,
+        relation: RelationId,
+        column: ColumnNumber,
+        value: &Expr,
+        filter: Option<&Expr>,
+    ) -> Option<bool> {
+        let _ = (catalog, relation, column, value, filter);
+        None
+    }
+
+    /// Whether a row that an UPDATE or DELETE takes away is referred to by a foreign key without an action.
+    fn still_referenced(
+        &self,
+        catalog: &Catalog,
+        relation: RelationId,
+        key: &ForeignKey,
+        owner: RelationId,
+        filter: Option<&Expr>,
+    ) -> Option<bool> {
+        let _ = (catalog, relation, key, owner, filter);
+        None
+    }
 }
 
 /// Nothing is known about the data.

@@ -279,6 +279,28 @@ impl Run<'_> {
         Ok(self.create_relation(relation))
     }
 
+    /// Makes a column an identity column, with a new sequence.
+    pub(super) fn new_identity(
+        &mut self,
+        table: RelationId,
+        column: &Column,
+        always: bool,
+        options: &[SequenceOption],
+    ) -> Outcome {
+        let relation = self.relation(table);
+        let base = column.data_type.builtin_name().unwrap_or("int8");
+        let owner = (table, column.number);
+        let (schema, name) = (relation.schema.clone(), relation.name.clone());
+        let sequence = self.new_owned_sequence(&schema, &name, &column.name, base, options, owner)?;
+        self.catalog.change_relation(table, |r| {
+            for c in r.columns.iter_mut().filter(|c| c.number == column.number) {
+                c.identity = Some(Identity { always, sequence });
+            }
+        });
+        self.own_sequence(&OwnedSequence { sequence, identity: true });
+        Ok(())
+    }
+
     /// `ALTER SEQUENCE … OWNED BY` at the end of the statement.
     pub(super) fn own_sequence(&mut self, owned: &OwnedSequence) {
         self.lock(owned.sequence, LockMode::ShareRowExclusive);

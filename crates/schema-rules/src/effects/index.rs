@@ -180,19 +180,22 @@ impl Run<'_> {
     fn create_index_concurrently(&mut self, table: &Relation, spec: IndexSpec) -> Outcome {
         let mode = LockMode::ShareUpdateExclusive;
         let index = self.enter_index(table, &spec, IndexBuild::default(), LockMode::ShareUpdateExclusive)?;
+        let plain_keys = spec.keys.iter().all(|k| matches!(k.value, IndexKeyValue::Column(_)));
+        let safe = self.version >= PgVersion::V14 && plain_keys && spec.predicate.is_none();
         self.steps.push(Step::SessionLock { relation: table.id, mode });
-        self.commit();
+        self.commit(safe);
         self.steps.push(Step::WaitForLockHolders { relation: table.id, mode: LockMode::Share });
         self.lock(table.id, mode);
         self.lock(index, LockMode::RowExclusive);
         self.build_index(table.id, index, &spec, true)?;
         self.set_index_state(index, false, true);
-        self.commit();
+        self.commit(safe);
         self.steps.push(Step::WaitForLockHolders { relation: table.id, mode: LockMode::Share });
         self.lock(table.id, mode);
         self.lock(index, LockMode::RowExclusive);
+        self.steps.push(Step::TakeSnapshot);
         self.work(table.id, WorkKind::ValidateIndex { index });
-        self.commit();
+        self.commit(safe);
         self.steps.push(Step::WaitForOlderSnapshots);
         self.set_index_state(index, true, true);
         self.steps.push(Step::SessionUnlock { relation: table.id, mode });
@@ -530,6 +533,18 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Builds an index that is in the catalog already.
+    pub(super) fn build_again(&mut self, table: RelationId, index: RelationId, concurrently: bool) -> Outcome {
+        let relation = self.relation(index);
+        let Some(definition) = relation.as_index() else { return Ok(()) };
+        let exclusion = definition.keys.iter().any(|k| k.exclusion_operator.is_some());
+        let mut spec = IndexSpec::like(definition, None);
+        if exclusion {
+            spec.role = IndexRole::Exclusion;
+        }
+        self.build_index(table, index, &spec, concurrently)
+    }
+
     /// What a `CREATE INDEX` asks for.
     fn index_spec(&mut self, table: &Relation, statement: &CreateIndex) -> Outcome<IndexSpec> {
         let method: Name = statement.access_method.as_deref().unwrap_or("btree").into();
@@ -685,7 +700,7 @@ fn is_value_word(name: &str) -> bool {
     name == "value"
 }
 
-fn same_definition(index: &Index, spec: &IndexSpec) -> bool {
+pub(super) fn same_definition(index: &Index, spec: &IndexSpec) -> bool {
     let same_key = |(a, b): (&IndexKey, &IndexKey)| {
         let same_value = match (&a.value, &b.value) {
             (IndexKeyValue::Column(x), IndexKeyValue::Column(y)) => x == y,

@@ -16,12 +16,15 @@
 //! | `dml` | `SELECT`, `INSERT`, `UPDATE`, `DELETE`, `MERGE`, `COPY` |
 //! | `maintenance` | `VACUUM`, `ANALYZE`, `CLUSTER`, `REFRESH`, `TRUNCATE`, `LOCK TABLE` |
 
+mod alter_table;
 mod condition;
 mod constraint;
 mod create_table;
 mod data_type;
+mod deletion;
 mod dml;
 mod index;
+mod maintenance;
 mod naming;
 mod partition;
 mod queue;

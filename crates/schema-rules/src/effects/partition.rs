@@ -127,6 +127,11 @@ fn column_expr(name: &str) -> Expr {
     expr(ExprKind::Column { qualifier: Vec::new(), name: Ident::new(name) })
 }
 
+/// `column IS NOT NULL`.
+pub(super) fn is_not_null_of(name: &str) -> Expr {
+    expr(ExprKind::IsNull { operand: Box::new(column_expr(name)), negated: true })
+}
+
 fn compare(operand: &Expr, op: BinaryOp, value: &Expr) -> Expr {
     expr(ExprKind::Binary { left: Box::new(operand.clone()), op, right: Box::new(value.clone()) })
 }

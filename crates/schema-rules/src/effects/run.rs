@@ -31,6 +31,8 @@ pub struct Effects {
     pub not_modelled: Vec<NotModelled>,
     /// Whether the transaction gets a transaction id.
     pub assigns_xid: bool,
+    /// Indexes that were made again and took their old file over: old and new id.
+    pub reused_indexes: Vec<(RelationId, RelationId)>,
     /// The catalog as it was before, to name relations that are gone.
     pub before: Catalog,
     /// The catalog as it is after.
@@ -79,13 +81,14 @@ pub fn advance(
     let result = run.statement(statement);
     let error = result.err();
     let (steps, notices, not_modelled) = (run.steps, run.notices, run.not_modelled);
-    let (transaction, committed) = (run.transaction, run.committed);
+    let (transaction, committed, reused_indexes) = (run.transaction, run.committed, run.reused_indexes);
     if error.is_some() {
         *catalog = committed.unwrap_or_else(|| before.clone());
     }
     let changes = catalog.take_changes();
     let assigns_xid = run_assigns_xid(&steps, &changes);
-    Effects { steps, error, transaction, changes, notices, not_modelled, assigns_xid, before, after: catalog.clone() }
+    let after = catalog.clone();
+    Effects { steps, error, transaction, changes, notices, not_modelled, assigns_xid, reused_indexes, before, after }
 }
 
 /// As [`advance`], on a copy.
@@ -98,7 +101,7 @@ pub fn effects(catalog: &Catalog, session: &Session, statement: &Statement, vers
 fn run_assigns_xid(steps: &[Step], changes: &[Change]) -> bool {
     let writes = |step: &Step| match step {
         Step::Lock { mode, .. } => *mode == LockMode::AccessExclusive,
-        Step::Publish(_) | Step::Commit => true,
+        Step::Publish(_) | Step::Commit { .. } => true,
         Step::Work(work) => matches!(
             work.kind,
             WorkKind::Rows { written: true, .. } | WorkKind::Update { .. } | WorkKind::Catalog | WorkKind::Analyze
@@ -122,6 +125,10 @@ pub(super) struct Run<'a> {
     pub(super) transaction: TransactionRule,
     /// The catalog at the last commit inside the statement.
     pub(super) committed: Option<Catalog>,
+    /// Names of common table expressions that a statement inside WITH can see.
+    pub(super) outer_ctes: Vec<Vec<String>>,
+    /// Indexes that were made again over their old file: old and new id.
+    pub(super) reused_indexes: Vec<(RelationId, RelationId)>,
     /// Relations that this statement has created: their locks concern nobody yet, they have no rows.
     pub(super) created: Vec<RelationId>,
 }
@@ -144,6 +151,8 @@ impl<'a> Run<'a> {
             not_modelled: Vec::new(),
             transaction: TransactionRule::default(),
             committed: None,
+            outer_ctes: Vec::new(),
+            reused_indexes: Vec::new(),
             created: Vec::new(),
         }
     }
@@ -178,12 +187,12 @@ impl<'a> Run<'a> {
     }
 
     /// Commits what was changed so far and goes on in a new transaction.
-    pub(super) fn commit(&mut self) {
+    pub(super) fn commit(&mut self, safe_index_build: bool) {
         let changes = self.catalog.take_changes();
         if !changes.is_empty() {
             self.steps.push(Step::Publish(changes));
         }
-        self.steps.push(Step::Commit);
+        self.steps.push(Step::Commit { safe_index_build });
         self.committed = Some(self.catalog.clone());
     }
 

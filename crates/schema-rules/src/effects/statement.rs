@@ -10,17 +10,17 @@ impl Run<'_> {
         syntax::require_version(statement, self.version)?;
         match statement {
             Statement::Select(query) => self.query(query),
-            Statement::Insert(insert) => { let _ = insert; self.not_modelled("x", "x"); Ok(()) }
-            Statement::Update(update) => { let _ = update; self.not_modelled("x", "x"); Ok(()) }
-            Statement::Delete(delete) => { let _ = delete; self.not_modelled("x", "x"); Ok(()) }
-            Statement::Merge(merge) => { let _ = merge; self.not_modelled("x", "x"); Ok(()) }
-            Statement::Copy(copy) => { let _ = copy; self.not_modelled("x", "x"); Ok(()) }
-            Statement::Explain { analyze, statement } => { let _ = (analyze, statement); Ok(()) }
+            Statement::Insert(insert) => self.insert(insert),
+            Statement::Update(update) => self.update(update),
+            Statement::Delete(delete) => self.delete(delete),
+            Statement::Merge(merge) => self.merge(merge),
+            Statement::Copy(copy) => self.copy(copy),
+            Statement::Explain { analyze, statement } => self.explain(*analyze, statement),
             Statement::CreateTable(s) => self.create_table(s),
             Statement::CreateTableAs(s) => self.create_table_as(s),
-            Statement::AlterTable(s) => { let _ = s; self.not_modelled("x", "x"); Ok(()) }
+            Statement::AlterTable(s) => self.alter_table(s),
             Statement::CreateIndex(s) => self.create_index(s),
-            Statement::Reindex(s) => { let _ = s; self.not_modelled("x", "x"); Ok(()) }
+            Statement::Reindex(s) => self.reindex(s),
             Statement::CreateView(s) => self.create_view(s),
             Statement::CreateMaterializedView(s) => self.create_materialized_view(s),
             Statement::RefreshMaterializedView(s) => self.refresh_materialized_view(s),
@@ -43,14 +43,14 @@ impl Run<'_> {
             Statement::CreatePublication(s) => self.create_publication(s),
             Statement::AlterPublication(s) => self.alter_publication(s),
             Statement::AlterObject(s) => self.alter_object(s),
-            Statement::Drop(s) => { let _ = s; self.not_modelled("x", "x"); Ok(()) }
+            Statement::Drop(s) => self.drop_objects(s),
             Statement::Comment(s) => self.comment(s),
             Statement::Grant(s) => self.grant(s),
-            Statement::Truncate(s) => { let _ = s; self.not_modelled("x", "x"); Ok(()) }
+            Statement::Truncate(s) => self.truncate(s),
             Statement::LockTable(s) => self.lock_table(s),
-            Statement::Vacuum(s) => { let _ = s; self.not_modelled("x", "x"); Ok(()) }
-            Statement::Analyze(s) => { let _ = s; self.not_modelled("x", "x"); Ok(()) }
-            Statement::Cluster(s) => { let _ = s; self.not_modelled("x", "x"); Ok(()) }
+            Statement::Vacuum(s) => self.vacuum(s),
+            Statement::Analyze(s) => self.analyze(s),
+            Statement::Cluster(s) => self.cluster(s),
             Statement::Set(s) => {
                 self.set(s);
                 Ok(())

@@ -82,7 +82,13 @@ pub enum Step {
     /// Makes catalog changes that others see from the next [`Step::Commit`] on.
     Publish(Vec<Change>),
     /// Commits and starts the next transaction of a statement that runs in several.
-    Commit,
+    Commit {
+        /// Whether the next transaction only builds an index without expressions and predicate: from PostgreSQL 14
+        /// on, such transactions do not wait for each other's snapshots.
+        safe_index_build: bool,
+    },
+    /// Takes the snapshot that [`Step::WaitForOlderSnapshots`] refers to.
+    TakeSnapshot,
 }
 
 /// Work on data.

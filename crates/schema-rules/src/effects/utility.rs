@@ -8,7 +8,7 @@ use sql_syntax::ast::{
     SetVariable, Statement, TableLockMode,
 };
 
-use super::run::{Outcome, Run, TransactionRule, plain};
+use super::run::{Outcome, Run, TransactionRule};
 use super::{Step, Wait};
 use crate::catalog::{
     Change, DependencyKind, Name, NamedObject, ObjectAddress, ObjectClass, Relation, RelationId,

@@ -1,3 +1,4 @@
 //! Recorded behaviour of real PostgreSQL servers, replayed and compared.
 
+pub mod ddl;
 pub mod schedules;

@@ -7,8 +7,8 @@ use sql_syntax::ast::{ObjectName, Statement};
 
 use super::{Condition, DataFacts, NoFacts, ScanReason, Step, Wait, Work, WorkKind};
 use crate::catalog::{
-    Catalog, Change, Column, ColumnType, Name, NameError, ObjectAddress, ObjectClass, Persistence, Relation, RelationId,
-    RelationKind, Session, TypeId,
+    Catalog, Change, Column, ColumnType, Name, NameError, ObjectAddress, ObjectClass, Persistence, Relation,
+    RelationId, RelationKind, Session, TypeId,
 };
 use crate::error::{SqlError, sqlstate};
 use crate::version::PgVersion;
@@ -29,8 +29,8 @@ pub struct Effects {
     pub notices: Vec<String>,
     /// What the rules do not cover, and what was assumed instead.
     pub not_modelled: Vec<NotModelled>,
-    /// Whether the transaction gets a transaction id.
-    pub assigns_xid: bool,
+    /// Whether the transaction gets a transaction id; nothing when that is up to the data alone (COPY of no rows).
+    pub assigns_xid: Option<bool>,
     /// Indexes that were made again and took their old file over: old and new id.
     pub reused_indexes: Vec<(RelationId, RelationId)>,
     /// The catalog as it was before, to name relations that are gone.
@@ -88,7 +88,18 @@ pub fn advance(
     let changes = catalog.take_changes();
     let assigns_xid = run_assigns_xid(&steps, &changes);
     let after = catalog.clone();
-    Effects { steps, error, transaction, changes, notices, not_modelled, assigns_xid, reused_indexes, before, after }
+    Effects {
+        steps,
+        error,
+        transaction,
+        changes,
+        notices,
+        not_modelled,
+        assigns_xid,
+        reused_indexes,
+        before,
+        after,
+    }
 }
 
 /// As [`advance`], on a copy.
@@ -98,17 +109,24 @@ pub fn effects(catalog: &Catalog, session: &Session, statement: &Statement, vers
 
 /// A transaction gets an id when it first writes; taking ACCESS EXCLUSIVE counts, since standbys must be told of the
 /// lock (`LogAccessExclusiveLockPrepare` in `lock.c`).
-fn run_assigns_xid(steps: &[Step], changes: &[Change]) -> bool {
+fn run_assigns_xid(steps: &[Step], changes: &[Change]) -> Option<bool> {
     let writes = |step: &Step| match step {
         Step::Lock { mode, .. } => *mode == LockMode::AccessExclusive,
         Step::Publish(_) | Step::Commit { .. } => true,
         Step::Work(work) => matches!(
             work.kind,
-            WorkKind::Rows { written: true, .. } | WorkKind::Update { .. } | WorkKind::Catalog | WorkKind::Analyze
+            WorkKind::Rows { written: true, .. }
+                | WorkKind::Update { .. }
+                | WorkKind::Catalog
+                | WorkKind::Analyze
         ),
         _ => false,
     };
-    !changes.is_empty() || steps.iter().any(writes)
+    let loads = |step: &Step| matches!(step, Step::Work(work) if work.kind == WorkKind::Load);
+    if !changes.is_empty() || steps.iter().any(writes) {
+        return Some(true);
+    }
+    (!steps.iter().any(loads)).then_some(false)
 }
 
 pub(super) type Outcome<T = ()> = Result<T, SqlError>;
@@ -272,8 +290,7 @@ impl<'a> Run<'a> {
     }
 
     fn assume_column(&mut self, relation: RelationId, name: &str) -> Column {
-        let data_type =
-            ColumnType { id: TypeId::Unknown, ..ColumnType::builtin("text") };
+        let data_type = ColumnType { id: TypeId::Unknown, ..ColumnType::builtin("text") };
         let mut added = None;
         self.catalog.change_relation(relation, |r| {
             let column = Column::new(r.next_column_number(), name.into(), data_type);

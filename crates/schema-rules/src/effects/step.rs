@@ -157,8 +157,12 @@ pub enum WorkKind {
         /// The share that qualifies is not known: all are taken to.
         all: bool,
     },
+    /// Adds rows from elsewhere (COPY).
+    Load,
     /// Runs a query whose result is stored.
     Query,
+    /// Writes a sequence anew.
+    NewSequenceFile,
     /// Changes rows of the system catalogs.
     Catalog,
 }
@@ -196,7 +200,9 @@ impl LockSummary {
     pub fn of(steps: &[Step]) -> Vec<Self> {
         let mut found: Vec<Self> = Vec::new();
         for step in steps {
-            let (Step::Lock { relation, mode, .. } | Step::SessionLock { relation, mode }) = step else { continue };
+            let (Step::Lock { relation, mode, .. } | Step::SessionLock { relation, mode }) = step else {
+                continue;
+            };
             match found.iter_mut().find(|s| s.relation == *relation) {
                 Some(summary) => {
                     if !summary.modes.contains(mode) {

@@ -11,7 +11,8 @@ mod referential;
 
 use lock_table::LockMode;
 use sql_syntax::ast::{
-    Copy, Expr, ExprKind, FromItem, Grouping, JoinCondition, ObjectName, Query, QueryBody, Select, Statement, TableName,
+    Copy, Expr, ExprKind, FromItem, Grouping, JoinCondition, ObjectName, Query, QueryBody, Select, Statement,
+    TableName,
 };
 
 use self::access::Source;
@@ -320,7 +321,7 @@ impl Run<'_> {
             self.column(relation.id, column)?;
         }
         self.lock_indexes(relation.id, LockMode::RowExclusive);
-        self.work(relation.id, WorkKind::Rows { count: None, written: true });
+        self.work(relation.id, WorkKind::Load);
         Ok(())
     }
 

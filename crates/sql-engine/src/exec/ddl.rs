@@ -18,8 +18,9 @@ use super::insert::enter_checked;
 use super::machine::{Flow, Machine, Task};
 use super::scan::widened;
 use super::{Exec, query, verify};
+use crate::cost::with_rows;
 use crate::error::{Result, error, from_rules, not_modelled};
-use crate::expr::{Binder, Env, Scope, Typed};
+use crate::expr::{Binder, Env, Scope as Names, Typed};
 use crate::plan::{Planner, Table, table_item};
 use crate::state::{CatalogStamp, SequenceData, Shared, Tuple};
 use crate::value::{Value, cast};
@@ -194,12 +195,16 @@ impl DdlTask {
                 }
                 self.committed_to = true;
                 self.work(m, cx, effects, work)?;
-                let rows = if work.relation == RelationId(0) {
-                    0
-                } else {
-                    m.shared.get().tables.get(&work.relation).map_or(0, |t| t.live_rows)
-                };
-                let modelled = m.shared.get().durations.of_work(&effects.after, work, rows);
+                let mut sized = effects.after.clone();
+                let mut tables = vec![work.relation];
+                if let WorkKind::CheckForeignKey { referenced } = &work.kind {
+                    tables.push(*referenced);
+                }
+                for table in tables.into_iter().filter(|t| *t != RelationId(0)) {
+                    let rows = cx.committed_count(table);
+                    sized = with_rows(sized, table, rows);
+                }
+                let modelled = m.shared.get().durations.of_work(&sized, work);
                 self.pending_work = m.work.take().unwrap_or(modelled);
                 None
             }
@@ -325,7 +330,7 @@ impl DdlTask {
         let Statement::AlterTable(alter) = &*self.statement else { return Ok(Vec::new()) };
         let mut planner = Planner::new(&effects.before, lookup, &[]);
         let items = [table_item(&planner, before, before.name.clone(), 0)];
-        let scope = Scope { items: &items, parent: None };
+        let scope = Names { items: &items, parent: None };
         let mut found = Vec::new();
         for action in &alter.actions {
             if let AlterTableAction::AlterColumn {
@@ -434,6 +439,10 @@ impl DdlTask {
             return Err(from_rules(failure));
         }
         self.note_missing(m, cx, effects)?;
+        if !effects.changes.is_empty() {
+            let modelled = m.shared.get().durations.of_catalog_change();
+            self.pending_work = m.work.take().unwrap_or(modelled);
+        }
         self.publish(m, cx, effects, &effects.changes);
         self.sequences(m, effects);
         let mut state = m.shared.edit();
@@ -526,7 +535,7 @@ impl Task for DdlTask {
                 return Ok(Flow::Done);
             }
             let (stamp, effects) = match &self.effects {
-                Some((stamp, effects)) => (*stamp, Rc::clone(effects)),
+                Some((stamp, effects)) => (stamp.clone(), Rc::clone(effects)),
                 None => return Err(error("XX000", "no effects")),
             };
             if !self.committed_to && m.shared.get().stamp(m.session) != stamp {

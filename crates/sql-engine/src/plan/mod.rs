@@ -280,9 +280,10 @@ impl StatementPlan {
 fn refers_to_itself(table: &ast::CommonTable) -> bool {
     let mut found = false;
     if let ast::Statement::Select(query) = &*table.statement {
-        schema_rules::expression::walk_query_tables(query, &mut |name| {
-            found |= name.schema.is_none() && name.name == table.name;
-        });
+        let mut see = |name: &ast::TableName| {
+            found |= name.name.schema.is_none() && name.name.name == table.name;
+        };
+        schema_rules::expression::walk_query_tables(query, &mut see, &mut |_| {});
     }
     found
 }

@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use lock_table::{LockMode, LockTag, RelationId, RowKey, Scope, SessionId};
+use schema_rules::Catalog;
 use schema_rules::catalog::{Change, Relation, RelationKind};
 use schema_rules::effects::{
     Effects, NoFacts, Step as Effect, TransactionRule, Wait, Work, WorkKind, advance,
 };
-use schema_rules::Catalog;
 use sim_clock::Nanos;
 use sql_syntax::ast::{self, AlterTableAction, ColumnChange, SequenceOption, Statement};
 use transactions::{Step, StepContext, StepOutcome, TransactionHook, WaitPolicy};
@@ -18,8 +18,9 @@ use super::insert::enter_checked;
 use super::machine::{Flow, Machine, Task};
 use super::scan::widened;
 use super::{Exec, query, verify};
+use crate::cost::with_rows;
 use crate::error::{Result, error, from_rules, not_modelled};
-use crate::expr::{Binder, Env, Scope, Typed};
+use crate::expr::{Binder, Env, Scope as Names, Typed};
 use crate::plan::{Planner, Table, table_item};
 use crate::state::{CatalogStamp, SequenceData, Shared, Tuple};
 use crate::value::{Value, cast};
@@ -128,9 +129,9 @@ impl DdlTask {
         self.at = 0;
         let effects = self.effects()?;
         let wanted = |relation: RelationId, mode: LockMode| {
-            effects.steps.iter().any(|s| {
-                matches!(s, Effect::Lock { relation: r, mode: l, .. } if (*r, *l) == (relation, mode))
-            })
+            effects.steps.iter().any(
+                |s| matches!(s, Effect::Lock { relation: r, mode: l, .. } if (*r, *l) == (relation, mode)),
+            )
         };
         let useless = self.locked.iter().position(|(r, l)| !wanted(*r, *l));
         Ok(useless.map(|at| {
@@ -194,12 +195,16 @@ impl DdlTask {
                 }
                 self.committed_to = true;
                 self.work(m, cx, effects, work)?;
-                let rows = if work.relation == RelationId(0) {
-                    0
-                } else {
-                    m.shared.get().tables.get(&work.relation).map_or(0, |t| t.live_rows)
-                };
-                let modelled = m.shared.get().durations.of_work(&effects.after, work, rows);
+                let mut sized = effects.after.clone();
+                let mut tables = vec![work.relation];
+                if let WorkKind::CheckForeignKey { referenced } = &work.kind {
+                    tables.push(*referenced);
+                }
+                for table in tables.into_iter().filter(|t| *t != RelationId(0)) {
+                    let rows = cx.committed_count(table);
+                    sized = with_rows(sized, table, rows);
+                }
+                let modelled = m.shared.get().durations.of_work(&sized, work);
                 self.pending_work = m.work.take().unwrap_or(modelled);
                 None
             }
@@ -325,7 +330,7 @@ impl DdlTask {
         let Statement::AlterTable(alter) = &*self.statement else { return Ok(Vec::new()) };
         let mut planner = Planner::new(&effects.before, lookup, &[]);
         let items = [table_item(&planner, before, before.name.clone(), 0)];
-        let scope = Scope { items: &items, parent: None };
+        let scope = Names { items: &items, parent: None };
         let mut found = Vec::new();
         for action in &alter.actions {
             if let AlterTableAction::AlterColumn {
@@ -342,7 +347,12 @@ impl DdlTask {
     }
 
     /// Defaults of added columns that rows older than the column shall show.
-    fn note_missing(&self, m: &mut Machine, cx: &mut StepContext<'_, Tuple>, effects: &Effects) -> Result<()> {
+    fn note_missing(
+        &self,
+        m: &mut Machine,
+        cx: &mut StepContext<'_, Tuple>,
+        effects: &Effects,
+    ) -> Result<()> {
         let lookup = m.shared.get().session(m.session).lookup.clone();
         for change in &effects.changes {
             let Change::Relation(id, Some(after)) = change else { continue };
@@ -434,6 +444,10 @@ impl DdlTask {
             return Err(from_rules(failure));
         }
         self.note_missing(m, cx, effects)?;
+        if !effects.changes.is_empty() {
+            let modelled = m.shared.get().durations.of_catalog_change();
+            self.pending_work = m.work.take().unwrap_or(modelled);
+        }
         self.publish(m, cx, effects, &effects.changes);
         self.sequences(m, effects);
         let mut state = m.shared.edit();
@@ -453,9 +467,9 @@ fn empty(m: &Machine, cx: &mut StepContext<'_, Tuple>, relation: RelationId) {
 
 /// RESTART IDENTITY: sequences that the table's columns own begin anew.
 fn restart_sequences(m: &Machine, catalog: &Catalog, table: RelationId) {
-    let owned = catalog.relations().filter(|r| {
-        r.as_sequence().is_some_and(|s| s.owned_by.is_some_and(|(owner, _)| owner == table))
-    });
+    let owned = catalog
+        .relations()
+        .filter(|r| r.as_sequence().is_some_and(|s| s.owned_by.is_some_and(|(owner, _)| owner == table)));
     let mut state = m.shared.edit();
     for sequence in owned {
         state.sequences.remove(&sequence.id);
@@ -526,7 +540,7 @@ impl Task for DdlTask {
                 return Ok(Flow::Done);
             }
             let (stamp, effects) = match &self.effects {
-                Some((stamp, effects)) => (*stamp, Rc::clone(effects)),
+                Some((stamp, effects)) => (stamp.clone(), Rc::clone(effects)),
                 None => return Err(error("XX000", "no effects")),
             };
             if !self.committed_to && m.shared.get().stamp(m.session) != stamp {

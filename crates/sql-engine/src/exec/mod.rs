@@ -20,13 +20,13 @@ mod verify;
 use std::rc::Rc;
 
 use lock_table::{RelationId, SessionId};
-use rand_chacha::rand_core::Rng;
+use rand_xoshiro::rand_core::Rng;
 use rustc_hash::FxHashMap;
 use sim_clock::Nanos;
 use transactions::StepContext;
 
 pub(crate) use ddl::DdlTask;
-pub(crate) use machine::{Machine, StatementStepper};
+pub(crate) use machine::{Flow, Machine, StatementStepper, Task};
 pub(crate) use planned::{PlannedTask, plan_now};
 pub(crate) use reference::{Deferred, DeferredTask};
 
@@ -132,7 +132,8 @@ impl Exec<'_, '_> {
         let Some(definition) = catalog.relation(id).and_then(|r| r.as_sequence().cloned()) else {
             return Err(error("42P01", format!("relation \"{name}\" does not exist")));
         };
-        let data = state.sequences.entry(id).or_insert(SequenceData { last: definition.start, called: false });
+        let data =
+            state.sequences.entry(id).or_insert(SequenceData { last: definition.start, called: false });
         let next = if data.called { data.last.checked_add(definition.increment) } else { Some(data.last) };
         let inside = |n: &i64| (definition.min..=definition.max).contains(n);
         let value = match next.filter(inside) {
@@ -201,7 +202,7 @@ impl Exec<'_, '_> {
     }
 
     pub(crate) fn backend_pid(&self) -> i64 {
-        crate::database::backend_pid(self.session())
+        crate::command::backend_pid(self.session())
     }
 
     pub(crate) fn server_version(&self) -> u32 {

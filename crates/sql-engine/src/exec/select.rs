@@ -237,7 +237,9 @@ fn returned(m: &Machine, call: Option<StepFunction>, done: bool) -> Value {
             if !done {
                 let message = "you don't own a lock of type ExclusiveLock".to_owned();
                 let message = match call {
-                    Some(StepFunction::AdvisoryUnlock { shared: true }) => message.replace("Exclusive", "Share"),
+                    Some(StepFunction::AdvisoryUnlock { shared: true }) => {
+                        message.replace("Exclusive", "Share")
+                    }
                     _ => message,
                 };
                 m.shared.edit().notice(m.session, "WARNING", message);
@@ -286,7 +288,7 @@ fn step_of(m: &Machine, call: &StepCall, args: &[Value]) -> Result<Option<Step<T
         }
         StepFunction::AdvisoryUnlockAll => Some(Step::UnlockAllAdvisory),
         StepFunction::Signal { terminate } => {
-            if let Some(session) = args.first().and_then(Value::as_int).and_then(crate::database::session_of) {
+            if let Some(session) = args.first().and_then(Value::as_int).and_then(crate::command::session_of) {
                 m.shared.edit().signals.push((session, terminate));
             }
             Some(Step::Work(Nanos::ZERO))

@@ -22,6 +22,14 @@ impl<P: Clone + Default> StepContext<'_, P> {
     }
 }
 
+impl<P: Clone + Default> StepContext<'_, P> {
+    /// How many rows of a stored relation are committed.
+    #[must_use]
+    pub fn committed_count(&self, relation: RelationId) -> u64 {
+        self.backends.committed_rows(relation).len() as u64
+    }
+}
+
 impl<P: Clone + Default> Backends<P> {
     /// The rows of a stored relation as they are committed, in the order of their keys.
     #[must_use]

@@ -98,7 +98,6 @@ impl From<Failure> for Refusal {
     fn from(failure: Failure) -> Self {
         let code = match (failure.kind, &failure.database) {
             (FailureKind::Database, Some(error)) => code_of(error),
-            (FailureKind::Exists, _) => Code::KeyAlreadyExists,
             _ => Code::PreconditionFailed,
         };
         let mut refusal = Self::new(code, failure.text);

@@ -73,8 +73,8 @@ fn pauses_between_batches_are_part_of_the_duration() {
 #[test]
 fn a_new_column_waits_for_the_reader_that_is_under_way() {
     let seconds =
-        |takes| ask(&mut edited(&[("takes = \"97 ms\"", takes)]), COLUMN)["duration_seconds"].as_f64();
-    assert_eq!(seconds("takes = \"97 ms\""), Some(0.1));
+        |takes| ask(&mut edited(&[("takes = \"100 ms\"", takes)]), COLUMN)["duration_seconds"].as_f64();
+    assert_eq!(seconds("takes = \"100 ms\""), Some(0.1));
     assert_eq!(seconds("takes = \"3 s\""), Some(3.0));
 }
 

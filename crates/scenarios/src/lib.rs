@@ -7,7 +7,6 @@
 
 mod cast;
 mod check;
-mod durations;
 mod load;
 mod model;
 mod rehearse;

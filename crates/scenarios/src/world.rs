@@ -31,10 +31,11 @@ impl World {
     pub fn new(loaded: &Loaded) -> Result<Self, ScenarioError> {
         let scenario = &loaded.scenario;
         let database = &scenario.database;
-        let mut config = DatabaseConfig { version: database.version, ..DatabaseConfig::default() };
+        let mut config = DatabaseConfig::default();
+        (config.version, config.seed) = (database.version, scenario.seed);
         for (name, span) in &database.rates {
-            config.set_rate(name, span.0).map_err(|known| {
-                loaded.contradiction(format!("database.rates has no rate {name:?}; known: {known}"))
+            config.set_rate(name, span.0).map_err(|error| {
+                loaded.contradiction(format!("database.rates: {error}"))
             })?;
         }
         let first = version_index(scenario, &scenario.application.version).unwrap_or(0);

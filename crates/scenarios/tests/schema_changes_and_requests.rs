@@ -91,7 +91,7 @@ fn requests_queue_behind_a_waiting_alter_for_as_long_as_the_reader_reads() {
         Ok(())
     });
     assert_eq!(outcome, Ok(()));
-    // The statistics read for 97 ms; requests of a few milliseconds waited that long.
+    // The statistics read for 100 ms; requests of a few milliseconds waited that long.
     let expected = Nanos::from_millis(60)..Nanos::from_millis(160);
     assert!(expected.contains(&observed.latency_max), "{observed:?}");
 }

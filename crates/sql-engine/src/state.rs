@@ -70,6 +70,8 @@ pub(crate) struct TableData {
     pub(crate) next_place: u64,
     /// The values of columns that rows older than the column do not have.
     pub(crate) missing: Vec<Value>,
+    /// Which of the table's files this is: a rewrite and a truncation begin a new one.
+    pub(crate) file: u64,
     /// The indexes whose entries are kept; others are built when they are first needed.
     pub(crate) built: Vec<RelationId>,
 }

@@ -9,6 +9,9 @@ use super::database::{Database, DatabaseError, Executed, Timeouts};
 /// `deadlock_detected`, `serialization_failure` (PostgreSQL manual, appendix A).
 const WORTH_ANOTHER_TRY: [&str; 3] = ["55P03", "40P01", "40001"];
 
+/// `duplicate_table`, also said of indexes.
+const DUPLICATE_TABLE: &str = "42P07";
+
 /// How long to wait before the next attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backoff {
@@ -105,7 +108,8 @@ async fn once(
 }
 
 /// Runs a statement outside of any transaction block, as the CONCURRENTLY commands demand. After a
-/// failure `undo` removes what the command left behind: an INVALID index, say.
+/// failure `undo` removes what the command left behind: an INVALID index, say. What was there before
+/// the command is not its to remove.
 ///
 /// # Errors
 /// The last attempt's error, after `undo` has run.
@@ -122,7 +126,8 @@ pub async fn outside_transaction(
             Err(error) => error,
         };
         failures += 1;
-        let undone = db.execute(undo, Timeouts::default()).await.is_ok();
+        let undone = error.sqlstate == DUPLICATE_TABLE
+            || db.execute(undo, Timeouts::default()).await.is_ok();
         if failures >= policy.attempts || !WORTH_ANOTHER_TRY.contains(&error.sqlstate.as_str()) {
             return Err(Failure::of_database(error, undone));
         }

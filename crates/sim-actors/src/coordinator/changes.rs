@@ -4,6 +4,7 @@ use sim_clock::Nanos;
 
 use super::attempt::{Policy, in_transaction, outside_transaction};
 use super::database::{Database, Fleet, Timeouts};
+use super::migrations::UNDEFINED_TABLE;
 use super::rollout::roll_out;
 use super::{Failure, FailureKind, quote_ident, quote_literal};
 
@@ -36,8 +37,6 @@ pub async fn create_index(
         (quote_ident(&plan.index), quote_ident(&plan.table), quote_ident(&plan.column));
     let started = db.now();
     if plan.concurrently {
-        // An index of that name that is there already is not this build's to drop.
-        refuse_existing_index(db, &plan.index).await?;
         let create = format!("CREATE INDEX CONCURRENTLY {index} ON {table} ({column})");
         let undo = format!("DROP INDEX CONCURRENTLY IF EXISTS {index}");
         outside_transaction(db, &create, &undo, policy).await?;
@@ -46,17 +45,6 @@ pub async fn create_index(
         in_transaction(db, &[&create], policy).await.map_err(|(_, failure)| failure)?;
     }
     Ok(db.now() - started)
-}
-
-async fn refuse_existing_index(db: &mut impl Database, index: &str) -> Result<(), Failure> {
-    let probe = format!("SELECT count(*) FROM pg_class WHERE relname = {}", quote_literal(index));
-    let found = db.execute(&probe, Timeouts::default()).await;
-    let found = found.map_err(|error| Failure::of_database(error, true))?.number();
-    if found.unwrap_or(0) > 0 {
-        let text = format!("relation \"{index}\" already exists");
-        return Err(Failure::new(FailureKind::Exists, text));
-    }
-    Ok(())
 }
 
 /// What adding a column did.
@@ -87,11 +75,14 @@ pub async fn add_column(
     Ok(ColumnAdded { took, rewritten: file_of(db, table).await? != before })
 }
 
-/// The table's file, which a rewrite replaces. A missing table has none; the change itself will say.
+/// The table's file, which a rewrite replaces. A missing table has none; the change itself will say so.
 async fn file_of(db: &mut impl Database, table: &str) -> Result<Option<i64>, Failure> {
-    let probe = format!("SELECT relfilenode FROM pg_class WHERE relname = {}", quote_literal(table));
-    let found = db.execute(&probe, Timeouts::default()).await;
-    Ok(found.map_err(|error| Failure::of_database(error, true))?.number())
+    let probe = format!("SELECT pg_relation_filenode({})", quote_literal(&quote_ident(table)));
+    match db.execute(&probe, Timeouts::default()).await {
+        Ok(done) => Ok(done.number()),
+        Err(error) if error.sqlstate == UNDEFINED_TABLE => Ok(None),
+        Err(error) => Err(Failure::of_database(error, true)),
+    }
 }
 
 /// A column to be dropped once no instance uses it.

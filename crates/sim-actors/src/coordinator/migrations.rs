@@ -39,7 +39,7 @@ const CREATE_RECORD: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (versi
                              name text NOT NULL)";
 const APPLIED: &str = "SELECT version FROM schema_migrations ORDER BY version";
 /// `undefined_table`: nothing has ever been applied.
-const UNDEFINED_TABLE: &str = "42P01";
+pub(super) const UNDEFINED_TABLE: &str = "42P01";
 
 /// The versions that are recorded as applied, ascending.
 ///

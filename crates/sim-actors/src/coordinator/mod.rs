@@ -27,8 +27,6 @@ pub enum FailureKind {
     Database,
     /// What must hold before the step does not hold.
     Precondition,
-    /// What the step would make is there already.
-    Exists,
 }
 
 /// Why a story ended without its result.

@@ -49,11 +49,16 @@ impl TransactionHook for CatalogHook {
 struct ForgetIndexes {
     shared: Rc<Shared>,
     table: RelationId,
+    old_file: u64,
 }
 
 impl TransactionHook for ForgetIndexes {
-    fn end(self: Box<Self>, _committed: bool) {
-        self.shared.edit().forget_indexes(self.table);
+    fn end(self: Box<Self>, committed: bool) {
+        let mut state = self.shared.edit();
+        state.forget_indexes(self.table);
+        if !committed {
+            state.table(self.table).file = self.old_file;
+        }
     }
 }
 
@@ -460,9 +465,12 @@ impl DdlTask {
 
 /// Empties a table; its rows come back if the transaction fails.
 fn empty(m: &Machine, cx: &mut StepContext<'_, Tuple>, relation: RelationId) {
-    cx.at_end(Box::new(ForgetIndexes { shared: Rc::clone(&m.shared), table: relation }));
+    let old_file = m.shared.edit().table(relation).file;
+    cx.at_end(Box::new(ForgetIndexes { shared: Rc::clone(&m.shared), table: relation, old_file }));
     cx.truncate(relation);
-    m.shared.edit().forget_indexes(relation);
+    let mut state = m.shared.edit();
+    state.forget_indexes(relation);
+    state.table(relation).file = old_file + 1;
 }
 
 /// RESTART IDENTITY: sequences that the table's columns own begin anew.

@@ -201,6 +201,17 @@ impl Exec<'_, '_> {
         Ok(owned.map_or(Value::Null, |s| Value::text(format!("{}.{}", s.schema, s.name))))
     }
 
+    /// Which file a relation's rows are in: another number after a rewrite. NULL if there is no such relation.
+    pub(crate) fn filenode(&self, name: &str) -> Value {
+        let mut state = self.shared.edit();
+        let catalog = state.catalog_of(self.session());
+        let found = catalog.find(&state.session(self.session()).lookup, &name_of(name)).map(|r| r.id);
+        let Some(relation) = found else { return Value::Null };
+        // Relations have numbers of their own; the count of files goes above them.
+        let file = i64::try_from(state.table(relation).file).unwrap_or(i64::MAX >> 32);
+        Value::Int(file << 32 | i64::from(relation.0))
+    }
+
     pub(crate) fn backend_pid(&self) -> i64 {
         crate::command::backend_pid(self.session())
     }

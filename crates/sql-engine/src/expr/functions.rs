@@ -316,6 +316,7 @@ static FUNCTIONS: &[Definition] = &[
     stable(define("pg_get_serial_sequence", (2, 2), Takes::Text, TEXT, |ex, _, v| {
         ex.serial_sequence(str(&v[0]), str(&v[1]))
     })),
+    stable(define("pg_relation_filenode", (1, 1), Takes::Text, INT8, |ex, _, v| Ok(ex.filenode(str(&v[0]))))),
     stable(define("pg_backend_pid", (0, 0), Takes::Any, INT4, |ex, _, _| Ok(Value::Int(ex.backend_pid())))),
     stable(define("current_setting", (1, 2), Takes::Any, TEXT, |ex, _, v| {
         ex.setting(str(&v[0]), matches!(v.get(1), Some(Value::Bool(true))))

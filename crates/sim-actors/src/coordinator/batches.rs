@@ -49,7 +49,7 @@ pub struct BatchReport {
 pub async fn run_batches(db: &mut impl Database, plan: &BatchPlan) -> Result<BatchReport, Failure> {
     let (table, key) = (quote_ident(&plan.table), quote_ident(&plan.key));
     let plain = |error| Failure::of_database(error, true);
-    let newest = format!("SELECT max({key}) FROM {table}");
+    let newest = format!("SELECT {key} FROM {table} ORDER BY {key} DESC LIMIT 1");
     let newest = db.execute(&newest, Timeouts::default()).await.map_err(plain)?.number();
     let mut report = BatchReport::default();
     let Some(newest) = newest else { return Ok(report) };

@@ -102,7 +102,7 @@ fn more_validations_are_known_by_name() {
     let checks = json!({"type": "validate", "table": "users", "validations": [
         {"name": "unique", "column": "email"},
         {"name": "unique", "column": "country"},
-        {"name": "length", "column": "given_name", "min": 6, "max": 9},
+        {"name": "length", "column": "given_name", "max": 9},
         {"name": "in_range", "column": "id", "min": 1, "max": 9_000},
     ]});
     let reply = ask(&mut node, &checks.to_string());

@@ -6,7 +6,7 @@ use serde_json::json;
 use support::{ask, edited, fresh};
 
 const INDEX: &str = r#"{"type": "create_index", "table": "users", "column": "email", "concurrently": true}"#;
-const BACKFILL: &str = r#"{"type": "backfill", "table": "users", "column": "full_name", "batch_size": 1000}"#;
+const BACKFILL: &str = r#"{"type": "backfill", "table": "users", "column": "full_name", "batch_size": 1000, "total_rows": 10000}"#;
 const COLUMN: &str =
     r#"{"type": "add_column", "table": "users", "column": "status", "default": "active", "nullable": false}"#;
 
@@ -40,7 +40,8 @@ fn a_blocking_index_says_that_it_locks_the_table_and_does_not_wait_for_the_repor
 #[test]
 fn twice_the_rows_take_longer_and_are_updated_more() {
     let one = ask(&mut fresh(), BACKFILL);
-    let two = ask(&mut edited(&[("rows = 10_000", "rows = 20_000")]), BACKFILL);
+    let twice = BACKFILL.replace("10000", "20000");
+    let two = ask(&mut edited(&[("rows = 10_000", "rows = 20_000")]), &twice);
     assert_eq!((&one["total_processed"], &one["total_updated"]), (&json!(10_000), &json!(9_500)));
     assert_eq!((&two["total_processed"], &two["total_updated"]), (&json!(20_000), &json!(19_500)));
     assert!(two["duration_seconds"].as_f64() > one["duration_seconds"].as_f64());
@@ -49,7 +50,8 @@ fn twice_the_rows_take_longer_and_are_updated_more() {
 #[test]
 fn what_the_new_version_has_written_is_not_updated_again() {
     let more = ask(&mut edited(&[("first = 9_501", "first = 9_001")]), BACKFILL);
-    assert_eq!(more["total_updated"], json!(9_000));
+    // Of 1,000 active users one or the other has not signed in for five minutes.
+    assert!((9_000..9_020).contains(&more["total_updated"].as_u64().unwrap()), "{more}");
     let idle =
         ask(&mut edited(&[("soak = \"5 min\"", "soak = \"0 s\""), ("rate = 20.0", "rate = 0.0")]), BACKFILL);
     assert_eq!(idle["total_updated"], json!(10_000));
@@ -85,7 +87,8 @@ fn a_volatile_default_rewrites_the_table_and_takes_longer() {
     let volatile = ask(&mut fresh(), message);
     assert_eq!(constant["table_rewritten"], json!(false));
     assert_eq!(volatile["table_rewritten"], json!(true));
-    assert!(volatile["duration_seconds"].as_f64() > constant["duration_seconds"].as_f64(), "{volatile}");
+    let (fast, slow) = (&constant["duration_seconds"], &volatile["duration_seconds"]);
+    assert!(slow.as_f64() > fast.as_f64(), "{constant} {volatile}");
 }
 
 #[test]

@@ -142,22 +142,24 @@ fn leave_stage<R>(
     players: Vec<Player<Result<R, Failure>>>,
     scheduler: &Scheduler<Event>,
 ) -> Rehearsed<R> {
-    let mut world = World { applied: OnceCell::new(), ..before.clone() };
+    let (mut database, mut versions) = (None, before.versions.clone());
+    let mut sequences = before.sequences.clone();
     let mut observed =
         Observed { hash: scheduler.log.hash(), events: scheduler.log.count(), ..Observed::default() };
     let (mut outcome, mut instance) = (None, 0);
     for player in players {
         match player {
             Player::Server(server) => {
-                (world.database, observed.migration_locks) = server.into_parts();
-                world.database.close_sessions();
+                let (mut server, locks) = server.into_parts();
+                server.close_sessions();
+                (database, observed.migration_locks) = (Some(server), locks);
             }
             Player::Balancer(balancer) => {
                 observed.turned_away = balancer.turned_away();
-                crate::cast::keep_sequences(loaded, balancer.into_sources(), &mut world.sequences);
+                crate::cast::keep_sequences(loaded, balancer.into_sources(), &mut sequences);
             }
             Player::Instance(app) => {
-                world.versions[instance] = app.version();
+                versions[instance] = app.version();
                 instance += 1;
                 for stats in app.stats() {
                     observed.served += stats.served;
@@ -171,6 +173,9 @@ fn leave_stage<R>(
             Player::Coordinator(mut coordinator) => outcome = coordinator.take_outcome(),
         }
     }
+    let Some(database) = database else { unreachable!("the lock manager is always of the cast") };
+    let world =
+        World { database, versions, sequences, filled: before.filled.clone(), applied: OnceCell::new() };
     Rehearsed { outcome, world, observed }
 }
 

@@ -106,13 +106,14 @@ impl Clone for Database {
         let state = self.shared.get();
         {
             let mut new = copy.shared.edit();
-            new.catalog = state.catalog.clone();
+            new.catalog = state.catalog.detached();
             new.sequences = state.sequences.clone();
             new.random = state.random.clone();
             for (id, table) in state.tables_in_order() {
                 let missing = table.missing.clone();
                 let data = new.table(id);
                 (data.next_row, data.next_place, data.missing) = (table.next_row, table.next_place, missing);
+                data.file = table.file;
             }
         }
         for relation in state.catalog.relations().filter(|r| r.has_heap()) {

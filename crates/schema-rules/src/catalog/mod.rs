@@ -84,7 +84,7 @@ pub struct Catalog {
 
 /// Shared between clones, as the server's own oid counter is shared between transactions: two sessions that create
 /// a table each, before either commits, must not both get the same id.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Counters {
     relation: Cell<u32>,
     oid: Cell<u32>,
@@ -118,6 +118,12 @@ impl Catalog {
         catalog.record(Change::Schema(public.name.clone(), Some(Rc::new(public))));
         catalog.changes.clear();
         catalog
+    }
+
+    /// A copy for another server: what either of the two counts from now on, the other does not notice.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self { counters: Rc::new(Counters::clone(&self.counters)), ..self.clone() }
     }
 
     /// A number that changes whenever the catalog does.

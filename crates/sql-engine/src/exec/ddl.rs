@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use lock_table::{LockMode, LockTag, RelationId, RowKey, Scope, SessionId};
 use schema_rules::Catalog;
-use schema_rules::catalog::{Change, Relation, RelationKind};
+use schema_rules::catalog::{Change, Relation};
 use schema_rules::effects::{
     Effects, NoFacts, Step as Effect, TransactionRule, Wait, Work, WorkKind, advance,
 };
@@ -559,6 +559,7 @@ impl Task for DdlTask {
             }
             let Some(effect) = effects.steps.get(self.at) else {
                 if !self.filled {
+                    self.committed_to = true;
                     self.finish(m, cx, &effects)?;
                     self.filled = true;
                     self.fill(m, cx, &effects)?;
@@ -587,9 +588,4 @@ impl DdlTask {
         let message = format!("skipping {what} of \"{}\" --- lock not available", name.unwrap_or_default());
         state.notice(m.session, "WARNING", message);
     }
-}
-
-/// Whether the kind of relation can be emptied: only heaps hold rows here.
-pub(crate) fn holds_rows(relation: &Relation) -> bool {
-    matches!(relation.kind, RelationKind::Table | RelationKind::MaterializedView { .. })
 }

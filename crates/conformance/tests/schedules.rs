@@ -6,8 +6,8 @@ use conformance::schedules::{Agreement, Args, Entry, OpKind, Schedule, Wait, com
 
 fn recorded() -> Vec<Schedule> {
     let packed = include_bytes!("../data/schedules/schedules.ndjson.gz");
-    let mut text = String::new();
-    flate2::read::GzDecoder::new(&packed[..]).read_to_string(&mut text).expect("the recordings unpack");
+    let mut text = Vec::new();
+    flate2::read::GzDecoder::new(&packed[..]).read_to_end(&mut text).expect("the recordings unpack");
     parse("schedules.ndjson", &text).expect("the recordings are well formed")
 }
 

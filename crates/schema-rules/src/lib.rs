@@ -1,1 +1,12 @@
 //! What a statement does to a live PostgreSQL database: locks, rewrites, scans, catalog and cost, by version.
+
+pub mod catalog;
+pub mod coercion;
+pub mod persistent;
+pub mod effects;
+pub mod error;
+pub mod expression;
+mod version;
+
+pub use catalog::{Catalog, RelationId, Session};
+pub use version::PgVersion;

@@ -7,7 +7,7 @@ use crate::backends::{Asked, Backends};
 use crate::heap::Csn;
 use crate::row_op::Flow;
 use crate::session::{Pending, VirtualWaits};
-use crate::{Effects, Isolation, StepOutcome, WaitPolicy};
+use crate::{BackendRole, Effects, Isolation, StepOutcome, WaitPolicy};
 
 impl<P: Clone + Default> Backends<P> {
     /// Waits for one transaction: the inserter of the same key.
@@ -84,9 +84,6 @@ impl<P: Clone + Default> Backends<P> {
                 waits.left.pop();
                 continue;
             }
-            if waits.older_than.is_some() {
-                // It is waited for once: from then on it may do with its snapshot what it likes.
-            }
             return match self.wait_for_end(now, session, tag, owner, true, fx) {
                 Asked::Deadlock => Flow::Error(self.deadlock_error()),
                 _ => {
@@ -105,10 +102,22 @@ impl<P: Clone + Default> Backends<P> {
     /// Whether the session's transaction may still look at data as of then (`GetCurrentVirtualXIDs`).
     fn holds_old_snapshot(&self, session: SessionId, limit: Csn) -> bool {
         let this = self.session(session);
-        let is_ignored =
-            this.is_vacuum || (this.is_safe_index_build && self.server.ignores_safe_index_builds());
+        let is_ignored = this.is_vacuum
+            || this.settings.role != BackendRole::Client
+            || (this.is_safe_index_build && self.server.ignores_safe_index_builds());
         let since = this.snapshot.unwrap_or(this.xmin);
         this.in_transaction && !is_ignored && (this.holds_xmin || this.snapshot.is_some()) && since <= limit
+    }
+
+    /// Who waits for a relation has looked it up in the catalogs, and keeps that snapshot while it waits: any
+    /// command, LOCK TABLE, too (fact `cic_followers.create_concurrently`).
+    pub(crate) fn hold_catalog_snapshot(&mut self, session: SessionId, tag: LockTag) {
+        let now = self.last_commit;
+        let this = self.session_mut(session);
+        if matches!(tag, LockTag::Relation(_)) && !this.holds_xmin {
+            this.holds_xmin = true;
+            this.xmin = now;
+        }
     }
 
     /// A new snapshot for what follows; a repeatable-read transaction keeps the one it has.

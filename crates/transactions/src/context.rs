@@ -1,5 +1,7 @@
 //! What a statement can see and do at once while it decides on its next step.
 
+mod rows;
+
 use lock_table::{RelationId, RowKey, SessionId};
 use sim_clock::Nanos;
 

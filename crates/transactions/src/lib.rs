@@ -73,6 +73,7 @@
 //! Predicate locks (SERIALIZABLE is repeatable read), lightweight locks, buffer pins, speculative insertion.
 
 mod backends;
+pub mod commands;
 mod concurrently;
 mod context;
 mod effects;

@@ -335,6 +335,7 @@ impl<P: Clone + Default> Backends<P> {
             }
             Asked::Wait(hold) => {
                 self.session_mut(session).pending = Pending::Lock { hold, mode, scope, tag };
+                self.hold_catalog_snapshot(session, tag);
                 Flow::Blocked
             }
             Asked::Unavailable if policy == WaitPolicy::Skip => Flow::Outcome(StepOutcome::Unavailable),

@@ -168,15 +168,33 @@ pub enum FormatError {
         /// What is wrong and what was expected.
         problem: String,
     },
+    /// There is none.
+    #[error("{file}: no schedules in it; expected one JSON object a line")]
+    Empty {
+        /// The file.
+        file: String,
+    },
 }
 
-/// Reads schedules, one a line; empty lines are passed over.
+/// Reads schedules, one a line; empty lines are passed over. `file` is its name for messages.
 ///
 /// # Errors
 /// Names the first line that is not a schedule, the place in it, and what was expected there.
-pub fn parse(file: &str, text: &str) -> Result<Vec<Schedule>, FormatError> {
+pub fn parse(file: &str, bytes: &[u8]) -> Result<Vec<Schedule>, FormatError> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let before = &bytes[..error.valid_up_to()];
+        let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        let column = before.iter().rev().take_while(|&&byte| byte != b'\n').count() + 1;
+        let problem = "not UTF-8; expected a lock schedule as one line of JSON".to_owned();
+        FormatError::Line { file: file.to_owned(), line, column, problem }
+    })?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    lines.map(|(index, line)| parse_line(file, index + 1, line)).collect()
+    let schedules: Vec<_> =
+        lines.map(|(index, line)| parse_line(file, index + 1, line)).collect::<Result<_, _>>()?;
+    if schedules.is_empty() {
+        return Err(FormatError::Empty { file: file.to_owned() });
+    }
+    Ok(schedules)
 }
 
 fn parse_line(file: &str, line: usize, text: &str) -> Result<Schedule, FormatError> {
@@ -185,7 +203,7 @@ fn parse_line(file: &str, line: usize, text: &str) -> Result<Schedule, FormatErr
     let schedule: Schedule = serde_json::from_str(text).map_err(|it| {
         let problem = it.to_string();
         let problem = problem.split(" at line ").next().unwrap_or_default().to_owned();
-        error(it.column().max(1), format!("not a lock schedule: {problem}"))
+        error(it.column().max(1), format!("{problem}; expected a lock schedule, one JSON object a line"))
     })?;
     super::ops::check(&schedule)
         .map_err(|problem| error(1, format!("schedule {}: {problem}", schedule.id)))?;

@@ -7,8 +7,10 @@ mod ops;
 mod races;
 mod replay;
 mod steppers;
+mod story;
 
 pub use diff::{Agreement, Difference, compare, differences};
 pub use format::{Args, Entry, FormatError, OpKind, Schedule, TimerFound, Wait, parse};
-pub use races::last_outcomes;
+pub use races::{LastOutcome, last_outcomes};
 pub use replay::{Replay, replay};
+pub use story::{dot, story};

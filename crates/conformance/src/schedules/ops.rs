@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use lock_table::{LockMode, LockTag, RelationId};
 use sim_clock::Nanos;
+use transactions::commands::{Sequence, create_index_concurrently};
 use transactions::{CommandTag, Guc, Isolation, RowLockStrength, Statement, WaitPolicy};
 
 use super::format::{Args, Entry, OpKind, Schedule};
@@ -140,7 +141,10 @@ pub(crate) fn statement(op: OpKind, args: &Args, schema: &Rc<Schema>) -> Result<
             let parent = RelationId(need(args.tb2, "tb2")?);
             ddl(vec![table()?, parent], Ddl::add_foreign_key())
         }
-        OpKind::Cic => dynamic(OpStepper::create_index_concurrently(Rc::clone(schema), table()?)),
+        OpKind::Cic => {
+            let steps = create_index_concurrently(table()?, true, Nanos::ZERO, Nanos::ZERO);
+            Ok(Statement::Dynamic(Box::new(Sequence::concurrent(steps, CommandTag("CREATE INDEX")))))
+        }
         OpKind::Advisory | OpKind::TryAdvisory => {
             let mode = match need(args.m.as_deref(), "m")? {
                 "X" => LockMode::Exclusive,
@@ -149,6 +153,66 @@ pub(crate) fn statement(op: OpKind, args: &Args, schema: &Rc<Schema>) -> Result<
             };
             let tag = LockTag::Advisory(need(args.k, "k")?);
             dynamic(OpStepper::advisory(Rc::clone(schema), tag, mode, op == OpKind::TryAdvisory))
+        }
+    }
+}
+
+/// The SQL text that was sent.
+pub(crate) fn sql(op: OpKind, args: &Args) -> String {
+    let table = |number: Option<u32>| format!("t{}", number.unwrap_or_default());
+    let (t, t2) = (table(args.tb), table(args.tb2));
+    let (r, k) = (args.r.unwrap_or_default(), args.k.unwrap_or_default());
+    let shared = if args.m.as_deref() == Some("S") { "_shared" } else { "" };
+    let mode = args.m.as_deref().unwrap_or_default();
+    match op {
+        OpKind::Begin => "BEGIN".to_owned(),
+        OpKind::Commit => "COMMIT".to_owned(),
+        OpKind::Rollback => "ROLLBACK".to_owned(),
+        OpKind::Savepoint => format!("SAVEPOINT sp{k}"),
+        OpKind::RollbackTo => format!("ROLLBACK TO SAVEPOINT sp{k}"),
+        OpKind::Release => format!("RELEASE SAVEPOINT sp{k}"),
+        OpKind::Lock => {
+            let mode = find(&MODES, mode).map_or("?", LockMode::sql);
+            let tables = if args.tb2.is_some() { format!("{t}, {t2}") } else { t };
+            let nowait = if args.nw == Some(1) { " NOWAIT" } else { "" };
+            format!("LOCK TABLE {tables} IN {mode} MODE{nowait}")
+        }
+        OpKind::Select => format!("SELECT count(*) FROM {t}"),
+        OpKind::Rowlock => {
+            let strength = match mode {
+                "KS" => "KEY SHARE",
+                "S" => "SHARE",
+                "NKU" => "NO KEY UPDATE",
+                _ => "UPDATE",
+            };
+            let policy = match args.wp.as_deref() {
+                Some("nw") => " NOWAIT",
+                Some("sl") => " SKIP LOCKED",
+                _ => "",
+            };
+            format!("SELECT id FROM {t} WHERE id = {r} FOR {strength}{policy}")
+        }
+        OpKind::Insert => format!("INSERT INTO {t} (id, k, v) VALUES ({r}, {r}, 0)"),
+        OpKind::Update => format!("UPDATE {t} SET v = v + 1 WHERE id = {r}"),
+        OpKind::UpdateKey => format!("UPDATE {t} SET k = k + 1000 WHERE id = {r}"),
+        OpKind::Delete => format!("DELETE FROM {t} WHERE id = {r}"),
+        OpKind::InsertChild => format!("INSERT INTO c (pid) VALUES ({r})"),
+        OpKind::AddColumn => format!("ALTER TABLE {t} ADD COLUMN x{k} int"),
+        OpKind::CreateIndex => format!("CREATE INDEX ix{k} ON {t} (v)"),
+        OpKind::Cic => format!("CREATE INDEX CONCURRENTLY ix{k} ON {t} (v)"),
+        OpKind::Validate => format!("ALTER TABLE {t} VALIDATE CONSTRAINT {t}_chk"),
+        OpKind::Truncate => format!("TRUNCATE {t}"),
+        OpKind::AddFk => {
+            format!("ALTER TABLE {t} ADD CONSTRAINT fk{k} FOREIGN KEY (v) REFERENCES {t2} (id) NOT VALID")
+        }
+        OpKind::Analyze => format!("ANALYZE {t}"),
+        OpKind::Vacuum => format!("VACUUM {t}"),
+        OpKind::Drop => format!("DROP TABLE {t}"),
+        OpKind::Advisory => format!("SELECT pg_advisory_xact_lock{shared}({k})"),
+        OpKind::TryAdvisory => format!("SELECT pg_try_advisory_xact_lock{shared}({k})"),
+        OpKind::SetLt => {
+            let local = if args.local == Some(1) { "LOCAL " } else { "" };
+            format!("SET {local}lock_timeout = {}", args.ms.unwrap_or_default())
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::format::{Entry, Schedule};
+use super::format::{Entry, Schedule, Wait};
 use super::replay::Replay;
 
 /// How many ways are tried at most.
@@ -29,9 +29,12 @@ pub(crate) fn any_way(schedule: &Schedule, mut test: impl FnMut(&mut Replay<'_>)
     false
 }
 
+/// Which waiting statements ended, and who waits now.
+pub type LastOutcome = (Vec<(u32, String)>, Vec<Wait>);
+
 /// All outcomes that the last entry of a schedule can have: which sessions got through and who waits.
 #[must_use]
-pub fn last_outcomes(schedule: &Schedule) -> BTreeSet<(Vec<(u32, String)>, Vec<super::Wait>)> {
+pub fn last_outcomes(schedule: &Schedule) -> BTreeSet<LastOutcome> {
     let mut outcomes = BTreeSet::new();
     any_way(schedule, |replay| {
         let mut last = Entry::default();

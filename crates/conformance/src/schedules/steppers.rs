@@ -179,7 +179,6 @@ enum Task {
         mode: LockMode,
         policy: WaitPolicy,
     },
-    Concurrently(u8),
 }
 
 /// A statement of a schedule.
@@ -233,11 +232,6 @@ impl OpStepper {
         Self { ddl: Some(ddl), second, tasks, ..Self::new(schema, table, CommandTag(ddl.tag)) }
     }
 
-    pub(crate) fn create_index_concurrently(schema: Rc<Schema>, table: RelationId) -> Self {
-        let tasks = vec![Task::Concurrently(0)];
-        Self { tasks, ..Self::new(schema, table, CommandTag("CREATE INDEX")) }
-    }
-
     pub(crate) fn advisory(schema: Rc<Schema>, tag: LockTag, mode: LockMode, try_only: bool) -> Self {
         let policy = if try_only { WaitPolicy::Skip } else { WaitPolicy::Block };
         let tasks = vec![Task::TryAdvisory { tag, mode, policy }];
@@ -276,9 +270,8 @@ impl Stepper<Row> for OpStepper {
     }
 
     fn refuses_transaction_block(&self) -> Option<SqlError> {
-        let is_concurrent = matches!(self.tasks.first(), Some(Task::Concurrently(_)));
         let what = "this command cannot run inside a transaction block";
-        (is_concurrent || self.is_vacuum()).then(|| SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, what))
+        self.is_vacuum().then(|| SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, what))
     }
 }
 
@@ -326,7 +319,6 @@ impl OpStepper {
             Task::TryAdvisory { tag, mode, policy } => {
                 Some(Step::Lock { tag, mode, scope: Scope::Transaction, policy })
             }
-            Task::Concurrently(phase) => self.build_concurrently(phase),
         }
     }
 
@@ -502,31 +494,6 @@ impl OpStepper {
                 None
             }
         }
-    }
-
-    /// CREATE INDEX CONCURRENTLY (`DefineIndex` in `indexcmds.c`): the table stays locked against other
-    /// changes of its schema through four transactions.
-    fn build_concurrently(&mut self, phase: u8) -> Option<Step<Row>> {
-        let tag = LockTag::Relation(self.table);
-        let mode = LockMode::ShareUpdateExclusive;
-        let lock = |scope| Step::Lock { tag, mode, scope, policy: WaitPolicy::Block };
-        let writers = Step::WaitForLockHolders { tag, mode: LockMode::Share };
-        let next = Step::NewTransaction { safe_index_build: true };
-        self.tasks.push(Task::Concurrently(phase + 1));
-        Some(match phase {
-            0 => lock(Scope::Transaction),
-            1 => lock(Scope::Session),
-            2 | 5 | 9 => next,
-            3 | 6 => writers,
-            4 | 7 => Step::TakeSnapshot,
-            8 => Step::ReleaseSnapshot,
-            10 => Step::WaitForOlderSnapshots,
-            11 => Step::Unlock { tag, mode, scope: Scope::Session },
-            _ => {
-                self.tasks.pop();
-                return None;
-            }
-        })
     }
 }
 

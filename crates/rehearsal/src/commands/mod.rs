@@ -24,3 +24,11 @@ impl Command {
         }
     }
 }
+
+/// Reads a file of lock schedules.
+fn read_schedules(file: &std::path::Path) -> anyhow::Result<Vec<conformance::schedules::Schedule>> {
+    use anyhow::Context;
+    let name = file.display().to_string();
+    let bytes = std::fs::read(file).with_context(|| format!("{name} cannot be read"))?;
+    Ok(conformance::schedules::parse(&name, &bytes)?)
+}

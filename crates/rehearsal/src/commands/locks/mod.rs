@@ -1,13 +1,24 @@
 //! The subcommands, one file each.
 
+mod matrix;
+mod replay;
+
 use std::process::ExitCode;
 
 /// Which of them.
 #[derive(Debug, clap::Subcommand)]
-pub(crate) enum Command {}
+pub(crate) enum Command {
+    /// Print which lock modes conflict, and what takes each.
+    Matrix(matrix::Matrix),
+    /// Tell a recorded lock schedule as a story.
+    Replay(replay::Replay),
+}
 
 impl Command {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        match self {}
+        match self {
+            Self::Matrix(command) => command.run(),
+            Self::Replay(command) => command.run(),
+        }
     }
 }

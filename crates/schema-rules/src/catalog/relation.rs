@@ -1,0 +1,629 @@
+//! Relations: everything that has a row in `pg_class`, and what hangs on it.
+
+use std::rc::Rc;
+
+use sql_syntax::ast::Expr;
+
+use super::{ColumnNumber, ColumnType, Name, Oid, RelationId};
+
+/// A table, index, sequence, view, …
+#[derive(Clone, Debug)]
+pub struct Relation {
+    /// Its id.
+    pub id: RelationId,
+    /// The schema that it is in.
+    pub schema: Name,
+    /// Its name.
+    pub name: Name,
+    /// Permanent, unlogged or temporary.
+    pub persistence: Persistence,
+    /// Its columns by number, dropped ones included (`columns[0]` is number 1).
+    pub columns: Vec<Column>,
+    /// What kind of relation it is, with what only that kind has.
+    pub kind: RelationKind,
+    /// Its constraints in the order of their creation.
+    pub constraints: Vec<Constraint>,
+    /// Its triggers, foreign keys' internal ones not included.
+    pub triggers: Vec<Trigger>,
+    /// Its rules; a view's own query is in its kind.
+    pub rules: Vec<Rule>,
+    /// Its row security policies.
+    pub policies: Vec<Policy>,
+    /// Tables that it inherits from, or the partitioned table that it is a partition of.
+    pub parents: Vec<RelationId>,
+    /// The bound, if it is a partition.
+    pub partition_bound: Option<Rc<PartitionBound>>,
+    /// That `DETACH PARTITION … CONCURRENTLY` has begun and not finished.
+    pub detach_pending: bool,
+    /// Storage parameters.
+    pub options: Vec<(Name, Name)>,
+    /// The tablespace, unless it is the database's own.
+    pub tablespace: Option<Name>,
+    /// The table access method, unless it is the default one.
+    pub access_method: Option<Name>,
+    /// The index that CLUSTER uses.
+    pub clustered_on: Option<RelationId>,
+    /// `ENABLE ROW LEVEL SECURITY`.
+    pub row_security: bool,
+    /// What identifies a row in logical replication.
+    pub replica_identity: ReplicaIdentity,
+    /// That nothing but its name is known: it was mentioned before it was defined.
+    pub assumed: bool,
+}
+
+/// How long a relation's contents live.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Persistence {
+    /// Logged.
+    #[default]
+    Permanent,
+    /// Empty after a crash.
+    Unlogged,
+    /// Gone with the session.
+    Temporary,
+}
+
+/// `REPLICA IDENTITY`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReplicaIdentity {
+    /// The primary key.
+    #[default]
+    Default,
+    /// The whole row.
+    Full,
+    /// Nothing.
+    Nothing,
+    /// A unique index.
+    Index(RelationId),
+}
+
+/// The kinds of relations.
+#[derive(Clone, Debug)]
+pub enum RelationKind {
+    /// An ordinary table.
+    Table,
+    /// A partitioned table: it has no rows of its own.
+    PartitionedTable(Rc<PartitionKey>),
+    /// An index, or a partitioned index (one over a partitioned table).
+    Index(Index),
+    /// A sequence.
+    Sequence(Sequence),
+    /// A view.
+    View(Rc<View>),
+    /// A materialised view.
+    MaterializedView {
+        /// Its query.
+        view: Rc<View>,
+        /// Whether it has been filled.
+        populated: bool,
+    },
+    /// A foreign table.
+    ForeignTable,
+}
+
+/// A column.
+#[derive(Clone, Debug)]
+pub struct Column {
+    /// Its number.
+    pub number: ColumnNumber,
+    /// Its name.
+    pub name: Name,
+    /// Its type.
+    pub data_type: ColumnType,
+    /// Whether NULL is refused.
+    pub not_null: bool,
+    /// Its default.
+    pub default: Option<Rc<Expr>>,
+    /// That its value is computed.
+    pub generated: Option<Generated>,
+    /// That it is an identity column.
+    pub identity: Option<Identity>,
+    /// The collation, unless it is the type's.
+    pub collation: Option<Name>,
+    /// That the default of rows older than the column is kept in the catalog instead of the rows
+    /// (`atthasmissing`). A rewrite clears it.
+    pub has_missing: bool,
+    /// That it has been dropped: only its number remains.
+    pub dropped: bool,
+    /// How many parents it is inherited from.
+    pub inherited: u16,
+    /// Whether it was (also) defined on this table itself.
+    pub local: bool,
+}
+
+/// A generated column.
+#[derive(Clone, Debug)]
+pub struct Generated {
+    /// STORED: computed when the row is written. Otherwise VIRTUAL: when it is read (PostgreSQL 18).
+    pub stored: bool,
+    /// From what.
+    pub expression: Rc<Expr>,
+}
+
+/// An identity column.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity {
+    /// GENERATED ALWAYS rather than BY DEFAULT.
+    pub always: bool,
+    /// The sequence behind it.
+    pub sequence: RelationId,
+}
+
+/// What only an index has.
+#[derive(Clone, Debug)]
+pub struct Index {
+    /// The table that it is on.
+    pub table: RelationId,
+    /// btree, hash, gin, gist, spgist, brin.
+    pub method: Name,
+    /// Its key columns.
+    pub keys: Vec<IndexKey>,
+    /// INCLUDE.
+    pub included: Vec<ColumnNumber>,
+    /// WHERE.
+    pub predicate: Option<Rc<Expr>>,
+    /// UNIQUE.
+    pub unique: bool,
+    /// NULLS NOT DISTINCT.
+    pub nulls_not_distinct: bool,
+    /// PRIMARY KEY.
+    pub primary: bool,
+    /// The constraint that it belongs to.
+    pub constraint: Option<Oid>,
+    /// The parent's index that it is a partition of.
+    pub parent: Option<RelationId>,
+    /// On a partitioned table: it has no file of its own.
+    pub partitioned: bool,
+    /// Queries may use it (`indisvalid`).
+    pub valid: bool,
+    /// Writes maintain it (`indisready`).
+    pub ready: bool,
+}
+
+/// One key column of an index.
+#[derive(Clone, Debug)]
+pub struct IndexKey {
+    /// A column, or an expression.
+    pub value: IndexKeyValue,
+    /// The operator class, if one was named.
+    pub operator_class: Option<Name>,
+    /// The collation, if one was named.
+    pub collation: Option<Name>,
+    /// DESC.
+    pub descending: bool,
+    /// NULLS FIRST.
+    pub nulls_first: bool,
+    /// The operator, in an exclusion constraint.
+    pub exclusion_operator: Option<Name>,
+}
+
+/// What an index's key column is computed from.
+#[derive(Clone, Debug)]
+pub enum IndexKeyValue {
+    /// A column of the table.
+    Column(ColumnNumber),
+    /// An expression.
+    Expression(Rc<Expr>),
+}
+
+/// What only a sequence has.
+#[derive(Clone, Debug)]
+pub struct Sequence {
+    /// smallint, integer or bigint.
+    pub data_type: ColumnType,
+    /// START.
+    pub start: i64,
+    /// INCREMENT.
+    pub increment: i64,
+    /// MINVALUE.
+    pub min: i64,
+    /// MAXVALUE.
+    pub max: i64,
+    /// CACHE.
+    pub cache: i64,
+    /// CYCLE.
+    pub cycle: bool,
+    /// The column that owns it.
+    pub owned_by: Option<(RelationId, ColumnNumber)>,
+}
+
+/// A view's query and what it reads.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The query.
+    pub query: Rc<sql_syntax::ast::Query>,
+    /// The relations that it reads, in the order of the query.
+    pub reads: Vec<RelationId>,
+    /// The search path it was created under: names in the query are resolved by it.
+    pub search_path: Rc<[Name]>,
+}
+
+/// A partitioned table's key.
+#[derive(Clone, Debug)]
+pub struct PartitionKey {
+    /// How it divides.
+    pub strategy: PartitionStrategy,
+    /// By what.
+    pub keys: Vec<IndexKeyValue>,
+}
+
+/// How a partitioned table divides its rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartitionStrategy {
+    /// RANGE.
+    Range,
+    /// LIST.
+    List,
+    /// HASH.
+    Hash,
+}
+
+/// A partition's bound.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PartitionBound {
+    /// FROM (…) TO (…).
+    Range {
+        /// Inclusive.
+        from: Vec<BoundValue>,
+        /// Exclusive.
+        to: Vec<BoundValue>,
+    },
+    /// IN (…).
+    List(Vec<Expr>),
+    /// WITH (MODULUS m, REMAINDER r).
+    Hash {
+        /// The modulus.
+        modulus: u32,
+        /// The remainder.
+        remainder: u32,
+    },
+    /// DEFAULT.
+    Default,
+}
+
+/// One value of a range bound.
+#[derive(Clone, Debug, PartialEq)]
+pub enum BoundValue {
+    /// MINVALUE.
+    Min,
+    /// MAXVALUE.
+    Max,
+    /// An expression.
+    Value(Expr),
+}
+
+/// A constraint of a table.
+#[derive(Clone, Debug)]
+pub struct Constraint {
+    /// Its oid.
+    pub oid: Oid,
+    /// Its name.
+    pub name: Name,
+    /// What it demands.
+    pub kind: ConstraintKind,
+    /// Whether the rows that exist are known to satisfy it.
+    pub validated: bool,
+    /// Whether it is enforced at all (PostgreSQL 18).
+    pub enforced: bool,
+    /// DEFERRABLE.
+    pub deferrable: bool,
+    /// INITIALLY DEFERRED.
+    pub initially_deferred: bool,
+    /// NO INHERIT.
+    pub no_inherit: bool,
+    /// How many parents it is inherited from.
+    pub inherited: u16,
+    /// Whether it was (also) defined on this table itself.
+    pub local: bool,
+    /// The constraint of the partitioned table that this one is a partition's part of.
+    pub parent: Option<Oid>,
+}
+
+/// The kinds of constraints.
+#[derive(Clone, Debug)]
+pub enum ConstraintKind {
+    /// CHECK.
+    Check(Rc<Expr>),
+    /// NOT NULL, where the server keeps it as a constraint of its own (PostgreSQL 18).
+    NotNull(ColumnNumber),
+    /// PRIMARY KEY.
+    PrimaryKey {
+        /// Its index.
+        index: RelationId,
+        /// Its columns.
+        columns: Vec<ColumnNumber>,
+    },
+    /// UNIQUE.
+    Unique {
+        /// Its index.
+        index: RelationId,
+        /// Its columns.
+        columns: Vec<ColumnNumber>,
+    },
+    /// EXCLUDE.
+    Exclude {
+        /// Its index.
+        index: RelationId,
+    },
+    /// FOREIGN KEY.
+    ForeignKey(ForeignKey),
+    /// A constraint trigger.
+    Trigger,
+}
+
+/// A foreign key.
+#[derive(Clone, Debug)]
+pub struct ForeignKey {
+    /// The referencing columns.
+    pub columns: Vec<ColumnNumber>,
+    /// The referenced table.
+    pub referenced: RelationId,
+    /// The referenced columns.
+    pub referenced_columns: Vec<ColumnNumber>,
+    /// The unique index over them.
+    pub referenced_index: Option<RelationId>,
+    /// ON DELETE.
+    pub on_delete: ReferentialAction,
+    /// ON UPDATE.
+    pub on_update: ReferentialAction,
+    /// MATCH FULL.
+    pub match_full: bool,
+}
+
+/// What happens to referencing rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReferentialAction {
+    /// NO ACTION.
+    #[default]
+    NoAction,
+    /// RESTRICT.
+    Restrict,
+    /// CASCADE.
+    Cascade,
+    /// SET NULL.
+    SetNull,
+    /// SET DEFAULT.
+    SetDefault,
+}
+
+/// A trigger.
+#[derive(Clone, Debug)]
+pub struct Trigger {
+    /// Its oid.
+    pub oid: Oid,
+    /// Its name.
+    pub name: Name,
+    /// As it was created.
+    pub definition: Rc<sql_syntax::ast::CreateTrigger>,
+    /// The function that it calls, if the catalog knows it.
+    pub function: Option<Oid>,
+    /// `ENABLE` or `DISABLE TRIGGER`.
+    pub enabled: bool,
+    /// The trigger of the partitioned table that this one is a partition's copy of.
+    pub parent: Option<Oid>,
+}
+
+/// A rewrite rule.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Its oid.
+    pub oid: Oid,
+    /// Its name.
+    pub name: Name,
+    /// As it was created.
+    pub definition: Rc<sql_syntax::ast::CreateRule>,
+    /// `ENABLE` or `DISABLE RULE`.
+    pub enabled: bool,
+}
+
+/// A row security policy.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Its oid.
+    pub oid: Oid,
+    /// Its name.
+    pub name: Name,
+}
+
+/// How big a relation is.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct RelationSize {
+    /// Rows that are alive.
+    pub rows: u64,
+    /// Bytes of the heap (or of the index).
+    pub bytes: u64,
+}
+
+impl Column {
+    /// A nullable column without a default.
+    pub fn new(number: ColumnNumber, name: Name, data_type: ColumnType) -> Self {
+        Self {
+            number,
+            name,
+            data_type,
+            not_null: false,
+            default: None,
+            generated: None,
+            identity: None,
+            collation: None,
+            has_missing: false,
+            dropped: false,
+            inherited: 0,
+            local: true,
+        }
+    }
+}
+
+impl Relation {
+    /// A permanent relation without columns.
+    pub fn new(id: RelationId, schema: Name, name: Name, kind: RelationKind) -> Self {
+        Self {
+            id,
+            schema,
+            name,
+            persistence: Persistence::default(),
+            columns: Vec::new(),
+            kind,
+            constraints: Vec::new(),
+            triggers: Vec::new(),
+            rules: Vec::new(),
+            policies: Vec::new(),
+            parents: Vec::new(),
+            partition_bound: None,
+            detach_pending: false,
+            options: Vec::new(),
+            tablespace: None,
+            access_method: None,
+            clustered_on: None,
+            row_security: false,
+            replica_identity: ReplicaIdentity::default(),
+            assumed: false,
+        }
+    }
+
+    /// The number that the next column gets.
+    pub fn next_column_number(&self) -> ColumnNumber {
+        self.columns.len() as ColumnNumber + 1
+    }
+
+    /// The column of this name.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|c| !c.dropped && &*c.name == name)
+    }
+
+    /// The column of this number, unless it was dropped.
+    pub fn column_at(&self, number: ColumnNumber) -> Option<&Column> {
+        self.columns.get(usize::from(number).checked_sub(1)?).filter(|c| !c.dropped)
+    }
+
+    /// The columns that have not been dropped.
+    pub fn live_columns(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter().filter(|c| !c.dropped)
+    }
+
+    /// The constraint of this name.
+    pub fn constraint(&self, name: &str) -> Option<&Constraint> {
+        self.constraints.iter().find(|c| &*c.name == name)
+    }
+
+    /// The constraint of this oid.
+    pub fn constraint_at(&self, oid: Oid) -> Option<&Constraint> {
+        self.constraints.iter().find(|c| c.oid == oid)
+    }
+
+    /// The foreign keys that this table declares.
+    pub fn foreign_keys(&self) -> impl Iterator<Item = (&Constraint, &ForeignKey)> {
+        self.constraints.iter().filter_map(|c| match &c.kind {
+            ConstraintKind::ForeignKey(fk) => Some((c, fk)),
+            _ => None,
+        })
+    }
+
+    /// The primary key's columns and index.
+    pub fn primary_key(&self) -> Option<(&[ColumnNumber], RelationId)> {
+        self.constraints.iter().find_map(|c| match &c.kind {
+            ConstraintKind::PrimaryKey { index, columns } => Some((columns.as_slice(), *index)),
+            _ => None,
+        })
+    }
+
+    /// The part that only an index has.
+    pub fn as_index(&self) -> Option<&Index> {
+        match &self.kind {
+            RelationKind::Index(index) => Some(index),
+            _ => None,
+        }
+    }
+
+    /// The part that only a sequence has.
+    pub fn as_sequence(&self) -> Option<&Sequence> {
+        match &self.kind {
+            RelationKind::Sequence(sequence) => Some(sequence),
+            _ => None,
+        }
+    }
+
+    /// The query of a view or materialised view.
+    pub fn as_view(&self) -> Option<&Rc<View>> {
+        match &self.kind {
+            RelationKind::View(view) | RelationKind::MaterializedView { view, .. } => Some(view),
+            _ => None,
+        }
+    }
+
+    /// The key of a partitioned table.
+    pub fn partition_key(&self) -> Option<&PartitionKey> {
+        match &self.kind {
+            RelationKind::PartitionedTable(key) => Some(key),
+            _ => None,
+        }
+    }
+
+    /// Has whatever refers to one index refer to another.
+    pub(crate) fn replace_index(&mut self, old: RelationId, new: RelationId) {
+        let put = |index: &mut RelationId| {
+            if *index == old {
+                *index = new;
+            }
+        };
+        for constraint in &mut self.constraints {
+            match &mut constraint.kind {
+                ConstraintKind::PrimaryKey { index, .. }
+                | ConstraintKind::Unique { index, .. }
+                | ConstraintKind::Exclude { index } => put(index),
+                ConstraintKind::ForeignKey(key) => key.referenced_index.iter_mut().for_each(put),
+                ConstraintKind::Check(_) | ConstraintKind::NotNull(_) | ConstraintKind::Trigger => {}
+            }
+        }
+        self.clustered_on.iter_mut().for_each(put);
+        if let ReplicaIdentity::Index(index) = &mut self.replica_identity {
+            put(index);
+        }
+    }
+
+    /// Whether it is a partition.
+    pub fn is_partition(&self) -> bool {
+        self.partition_bound.is_some()
+    }
+
+    /// Whether it is a table of any kind, partitioned and foreign ones included.
+    pub fn is_table(&self) -> bool {
+        matches!(self.kind, RelationKind::Table | RelationKind::PartitionedTable(_) | RelationKind::ForeignTable)
+    }
+
+    /// Whether it has rows in a heap of its own.
+    pub fn has_heap(&self) -> bool {
+        matches!(self.kind, RelationKind::Table | RelationKind::MaterializedView { .. })
+    }
+
+    /// What `ALTER` and error messages call this kind of relation.
+    pub fn kind_name(&self) -> &'static str {
+        match &self.kind {
+            RelationKind::Table | RelationKind::PartitionedTable(_) => "table",
+            RelationKind::Index(_) => "index",
+            RelationKind::Sequence(_) => "sequence",
+            RelationKind::View(_) => "view",
+            RelationKind::MaterializedView { .. } => "materialized view",
+            RelationKind::ForeignTable => "foreign table",
+        }
+    }
+}
+
+impl Constraint {
+    /// A constraint that is enforced, validated and not deferrable.
+    pub fn new(oid: Oid, name: Name, kind: ConstraintKind) -> Self {
+        Self {
+            oid,
+            name,
+            kind,
+            validated: true,
+            enforced: true,
+            deferrable: false,
+            initially_deferred: false,
+            no_inherit: false,
+            inherited: 0,
+            local: true,
+            parent: None,
+        }
+    }
+}

@@ -1,0 +1,612 @@
+//! `DROP`, and everything that goes along with what is dropped.
+//!
+//! Source: `findDependentObjects` and `deleteOneObject` in `src/backend/catalog/dependency.c`. An object's dependents
+//! are locked in the order in which `pg_depend` lists them, followed youngest first, and deleted before the object.
+//! Deleting a foreign key deletes its triggers, and a trigger cannot go while its table is in use: that is why
+//! dropping a referencing table locks the referenced one.
+
+use lock_table::LockMode;
+use sql_syntax::ast::{Drop, DropBehavior, ObjectKind, ObjectName};
+
+use super::run::{Outcome, Run, plain};
+use super::{Step, WorkKind};
+use crate::catalog::{
+    Change, ConstraintKind, DependencyKind, ObjectAddress, ObjectClass, Oid, Relation, RelationId, RelationKind,
+};
+use crate::error::{SqlError, sqlstate};
+
+/// What has been found to go, in the order of deletion.
+#[derive(Debug, Default)]
+struct Doomed {
+    order: Vec<ObjectAddress>,
+    seen: Vec<ObjectAddress>,
+    /// Dependents that only CASCADE may take, with what they depend on.
+    forced: Vec<(ObjectAddress, ObjectAddress)>,
+}
+
+impl Run<'_> {
+    pub(super) fn drop_objects(&mut self, statement: &Drop) -> Outcome {
+        use ObjectKind as K;
+        if statement.concurrently {
+            return self.drop_index_concurrently(statement);
+        }
+        match statement.kind {
+            K::Table | K::Index | K::View | K::MaterializedView | K::Sequence | K::ForeignTable => {
+                self.drop_relations(statement)
+            }
+            K::Trigger | K::Rule | K::Policy => self.drop_from_table(statement),
+            K::Type | K::Domain => self.drop_types(statement),
+            K::Function | K::Procedure | K::Routine => self.drop_functions(statement),
+            K::Schema => self.drop_schemas(statement),
+            K::Statistics => self.drop_named(statement, ObjectClass::Statistics, "statistics object"),
+            K::Publication => self.drop_named(statement, ObjectClass::Publication, "publication"),
+            K::Extension => self.drop_named(statement, ObjectClass::Extension, "extension"),
+            kind => {
+                self.not_modelled(format!("DROP {}", kind.as_str()), "no lock on any table");
+                Ok(())
+            }
+        }
+    }
+
+    // ---- DROP TABLE, INDEX, VIEW, SEQUENCE ----
+
+    fn drop_relations(&mut self, statement: &Drop) -> Outcome {
+        let mut targets = Vec::new();
+        for name in &statement.names {
+            let Some(relation) = self.find_to_drop(name, statement)? else { continue };
+            self.of_kind(&relation, statement.kind)?;
+            self.lock_to_drop(&relation, LockMode::AccessExclusive);
+            targets.push(ObjectAddress::relation(relation.id));
+        }
+        self.perform_deletion(&targets, statement.behavior)
+    }
+
+    /// Nothing if it does not exist and `IF EXISTS` says that this is fine.
+    fn find_to_drop(&mut self, name: &ObjectName, statement: &Drop) -> Outcome<Option<std::rc::Rc<Relation>>> {
+        if let Some(found) = self.catalog.find(self.session, name) {
+            return Ok(Some(found.clone()));
+        }
+        if self.session.assume_unknown && matches!(statement.kind, ObjectKind::Table) && !statement.if_exists {
+            return self.find(name).map(Some);
+        }
+        let what = statement.kind.as_str().to_lowercase();
+        if statement.if_exists || self.session.assume_unknown {
+            self.notice(format!("{what} \"{}\" does not exist, skipping", plain(name)));
+            return Ok(None);
+        }
+        let state = match statement.kind {
+            ObjectKind::Index => sqlstate::UNDEFINED_OBJECT,
+            _ => sqlstate::UNDEFINED_TABLE,
+        };
+        Err(SqlError::new(state, format!("{what} \"{}\" does not exist", plain(name))))
+    }
+
+    fn of_kind(&self, relation: &Relation, kind: ObjectKind) -> Outcome {
+        let fits = match (kind, &relation.kind) {
+            (ObjectKind::Table, RelationKind::Table | RelationKind::PartitionedTable(_)) => true,
+            (ObjectKind::Index, RelationKind::Index(_)) => true,
+            (ObjectKind::View, RelationKind::View(_)) => true,
+            (ObjectKind::MaterializedView, RelationKind::MaterializedView { .. }) => true,
+            (ObjectKind::Sequence, RelationKind::Sequence(_)) => true,
+            (ObjectKind::ForeignTable, RelationKind::ForeignTable) => true,
+            _ => relation.assumed,
+        };
+        if fits {
+            return Ok(());
+        }
+        let article = if matches!(kind, ObjectKind::Index) { "an" } else { "a" };
+        Err(SqlError::new(
+            sqlstate::WRONG_OBJECT_TYPE,
+            format!("\"{}\" is not {article} {}", relation.name, kind.as_str().to_lowercase()),
+        ))
+    }
+
+    /// An index's table and a partition's parent are locked first, so that nobody who comes from there deadlocks
+    /// with the drop (`RangeVarCallbackForDropRelation`).
+    fn lock_to_drop(&mut self, relation: &Relation, mode: LockMode) {
+        if let Some(index) = relation.as_index() {
+            self.lock(index.table, mode);
+            if index.partitioned {
+                for part in self.catalog.with_descendants(index.table).into_iter().skip(1) {
+                    self.lock(part, mode);
+                }
+            }
+        }
+        if relation.is_partition() {
+            for parent in &relation.parents {
+                self.lock(*parent, mode);
+            }
+        }
+        self.lock(relation.id, mode);
+    }
+
+    // ---- DROP INDEX CONCURRENTLY ----
+
+    /// Two waits for everybody who uses the table: the first for those that may use the index in queries, after it
+    /// has been marked invalid; the second for those that may still maintain it, after it has been marked dead.
+    /// Source: `index_drop` in `src/backend/catalog/index.c`.
+    fn drop_index_concurrently(&mut self, statement: &Drop) -> Outcome {
+        self.outside_transaction("DROP INDEX CONCURRENTLY")?;
+        let [name] = statement.names.as_slice() else {
+            return Err(SqlError::new(
+                sqlstate::FEATURE_NOT_SUPPORTED,
+                "DROP INDEX CONCURRENTLY does not support dropping multiple objects",
+            ));
+        };
+        if statement.behavior == DropBehavior::Cascade {
+            return Err(SqlError::new(
+                sqlstate::FEATURE_NOT_SUPPORTED,
+                "DROP INDEX CONCURRENTLY does not support CASCADE",
+            ));
+        }
+        let Some(relation) = self.find_to_drop(name, statement)? else { return Ok(()) };
+        self.of_kind(&relation, ObjectKind::Index)?;
+        let mode = LockMode::ShareUpdateExclusive;
+        let Some(index) = relation.as_index().cloned() else { return Ok(()) };
+        if index.partitioned {
+            self.lock_to_drop(&relation, mode);
+            return Err(SqlError::new(
+                sqlstate::FEATURE_NOT_SUPPORTED,
+                format!("cannot drop partitioned index \"{}\" concurrently", relation.name),
+            ));
+        }
+        self.lock_to_drop(&relation, mode);
+        self.droppable(ObjectAddress::relation(relation.id))?;
+        let (id, table) = (relation.id, index.table);
+        self.steps.push(Step::SessionLock { relation: table, mode });
+        self.steps.push(Step::SessionLock { relation: id, mode });
+        self.set_index_state(id, false, index.ready);
+        self.commit(false);
+        self.steps.push(Step::WaitForLockHolders { relation: table, mode: LockMode::AccessExclusive });
+        self.set_index_state(id, false, false);
+        self.commit(false);
+        self.steps.push(Step::WaitForLockHolders { relation: table, mode: LockMode::AccessExclusive });
+        self.lock(table, mode);
+        self.lock(id, LockMode::AccessExclusive);
+        self.work(table, WorkKind::Catalog);
+        self.forget_relation(id);
+        self.steps.push(Step::SessionUnlock { relation: id, mode });
+        self.steps.push(Step::SessionUnlock { relation: table, mode });
+        Ok(())
+    }
+
+    // ---- DROP TRIGGER, RULE, POLICY ----
+
+    /// The table is first opened as for reading, to look the object up, and locked in full when it is deleted
+    /// (`get_object_address_relobject`, `RemoveTriggerById`): an upgrade, with the deadlocks that upgrades bring.
+    fn drop_from_table(&mut self, statement: &Drop) -> Outcome {
+        let (Some(on), Some(name)) = (&statement.on, statement.names.first()) else { return Ok(()) };
+        let what = statement.kind.as_str().to_lowercase();
+        if statement.if_exists && self.catalog.find(self.session, on).is_none() {
+            self.notice(format!("relation \"{}\" does not exist, skipping", plain(on)));
+            return Ok(());
+        }
+        let table = self.open(on, LockMode::AccessShare)?;
+        let own = name.name.as_str();
+        let found = match statement.kind {
+            ObjectKind::Trigger => table
+                .triggers
+                .iter()
+                .find(|t| &*t.name == own)
+                .map(|t| ObjectAddress::new(ObjectClass::Trigger, t.oid)),
+            ObjectKind::Rule => {
+                table.rules.iter().find(|r| &*r.name == own).map(|r| ObjectAddress::new(ObjectClass::Rule, r.oid))
+            }
+            _ => table
+                .policies
+                .iter()
+                .find(|p| &*p.name == own)
+                .map(|p| ObjectAddress::new(ObjectClass::Policy, p.oid)),
+        };
+        match found {
+            Some(address) => {
+                self.lock_object(address, LockMode::AccessExclusive);
+                self.perform_deletion(&[address], statement.behavior)
+            }
+            None if statement.if_exists => {
+                self.notice(format!("{what} \"{own}\" for relation \"{}\" does not exist, skipping", table.name));
+                Ok(())
+            }
+            None if table.assumed => {
+                self.lock(table.id, LockMode::AccessExclusive);
+                Ok(())
+            }
+            None => {
+                let joint = if statement.kind == ObjectKind::Rule { "for relation" } else { "for table" };
+                Err(SqlError::new(
+                    sqlstate::UNDEFINED_OBJECT,
+                    format!("{what} \"{own}\" {joint} \"{}\" does not exist", table.name),
+                ))
+            }
+        }
+    }
+
+    // ---- DROP of what is no relation ----
+
+    fn drop_types(&mut self, statement: &Drop) -> Outcome {
+        let mut targets = Vec::new();
+        for name in &statement.names {
+            match self.catalog.find_type(self.session, name.schema(), &name.name) {
+                Some(def) => targets.push(ObjectAddress::new(ObjectClass::Type, def.oid)),
+                None => self.missing(statement, "type", sqlstate::UNDEFINED_OBJECT, name)?,
+            }
+        }
+        self.drop_addresses(&targets, statement.behavior)
+    }
+
+    fn drop_functions(&mut self, statement: &Drop) -> Outcome {
+        let mut targets = Vec::new();
+        for name in &statement.names {
+            match self.catalog.find_functions(self.session, name).first() {
+                Some(function) => targets.push(ObjectAddress::new(ObjectClass::Function, function.oid)),
+                None => self.missing(statement, "function", sqlstate::UNDEFINED_FUNCTION, name)?,
+            }
+        }
+        self.drop_addresses(&targets, statement.behavior)
+    }
+
+    fn drop_schemas(&mut self, statement: &Drop) -> Outcome {
+        let mut targets = Vec::new();
+        for name in &statement.names {
+            match self.catalog.schema(&name.name) {
+                Some(schema) => targets.push(ObjectAddress::new(ObjectClass::Schema, schema.oid)),
+                None => self.missing(statement, "schema", sqlstate::INVALID_SCHEMA_NAME, name)?,
+            }
+        }
+        self.drop_addresses(&targets, statement.behavior)
+    }
+
+    fn drop_named(&mut self, statement: &Drop, class: ObjectClass, what: &str) -> Outcome {
+        let mut targets = Vec::new();
+        for name in &statement.names {
+            let schemas: Vec<crate::catalog::Name> = match (class, name.schema()) {
+                (ObjectClass::Statistics, Some(schema)) => vec![schema.into()],
+                (ObjectClass::Statistics, None) => self.session.search_path.to_vec(),
+                _ => vec!["".into()],
+            };
+            let found =
+                schemas.iter().find_map(|schema| self.catalog.named_object(class, schema, &name.name)).cloned();
+            match found {
+                Some(object) => targets.push(ObjectAddress::new(class, object.oid)),
+                None => self.missing(statement, what, sqlstate::UNDEFINED_OBJECT, name)?,
+            }
+        }
+        self.drop_addresses(&targets, statement.behavior)
+    }
+
+    fn missing(
+        &mut self,
+        statement: &Drop,
+        what: &str,
+        state: &'static str,
+        name: &ObjectName,
+    ) -> Outcome {
+        let text = format!("{what} \"{}\" does not exist", plain(name));
+        if statement.if_exists || self.session.assume_unknown {
+            self.notice(format!("{text}, skipping"));
+            return Ok(());
+        }
+        Err(SqlError::new(state, text))
+    }
+
+    fn drop_addresses(&mut self, targets: &[ObjectAddress], behavior: DropBehavior) -> Outcome {
+        for target in targets {
+            self.lock_object(*target, LockMode::AccessExclusive);
+        }
+        self.perform_deletion(targets, behavior)
+    }
+
+    // ---- deletion ----
+
+    /// Deletes objects that are locked already, with everything that depends on them.
+    pub(super) fn perform_deletion(&mut self, targets: &[ObjectAddress], behavior: DropBehavior) -> Outcome {
+        let mut doomed = Doomed::default();
+        for target in targets {
+            self.droppable(*target)?;
+            self.find_dependent_objects(*target, targets, true, &mut doomed);
+        }
+        if behavior == DropBehavior::Restrict && !doomed.forced.is_empty() {
+            return Err(self.still_needed(targets, &doomed));
+        }
+        for (dependent, _) in &doomed.forced {
+            self.notice(format!("drop cascades to {}", self.describe(*dependent)));
+        }
+        for address in std::mem::take(&mut doomed.order) {
+            self.delete_one(address);
+        }
+        Ok(())
+    }
+
+    /// An object that is part of another's implementation cannot be dropped by itself.
+    fn droppable(&self, target: ObjectAddress) -> Outcome {
+        for dependency in self.catalog.dependencies_of(target) {
+            if dependency.dependent != target {
+                continue;
+            }
+            if matches!(dependency.kind, DependencyKind::Internal | DependencyKind::Partition) {
+                if dependency.kind == DependencyKind::Partition && target.class == ObjectClass::Relation {
+                    let table = self.catalog.relation(RelationId(target.oid)).is_some_and(|r| r.is_table());
+                    if table {
+                        continue;
+                    }
+                }
+                return Err(SqlError::new(
+                    sqlstate::DEPENDENT_OBJECTS_STILL_EXIST,
+                    format!(
+                        "cannot drop {} because {} requires it",
+                        self.describe(target),
+                        self.describe(dependency.referenced)
+                    ),
+                )
+                .hint(format!("You can drop {} instead.", self.describe(dependency.referenced))));
+            }
+        }
+        Ok(())
+    }
+
+    fn find_dependent_objects(
+        &mut self,
+        object: ObjectAddress,
+        targets: &[ObjectAddress],
+        allowed: bool,
+        doomed: &mut Doomed,
+    ) {
+        if doomed.seen.iter().any(|s| covers(*s, object)) {
+            return;
+        }
+        doomed.seen.push(object);
+        let mut dependents = Vec::new();
+        for dependency in self.catalog.dependents_of(object) {
+            let other = dependency.dependent;
+            if doomed.seen.iter().any(|s| covers(*s, other)) || covers(object, other) {
+                continue;
+            }
+            self.acquire_deletion_lock(other);
+            if dependency.kind == DependencyKind::Normal
+                && !targets.iter().any(|t| covers(*t, other))
+                && !doomed.forced.iter().any(|(d, _)| *d == other)
+            {
+                doomed.forced.push((other, dependency.referenced));
+            }
+            dependents.push(dependency);
+        }
+        dependents.sort_by_key(|d| std::cmp::Reverse(self.age(d.dependent)));
+        for dependency in dependents {
+            self.find_dependent_objects(dependency.dependent, targets, allowed, doomed);
+        }
+        doomed.order.push(object);
+        // What goes along with something that goes along automatically is not forced.
+        let seen = &doomed.order;
+        doomed.forced.retain(|(dependent, referenced)| {
+            !self.goes_automatically(*dependent, *referenced, seen)
+        });
+    }
+
+    /// An object that is also an automatic dependent of something that goes is not in the way.
+    fn goes_automatically(&self, dependent: ObjectAddress, _by: ObjectAddress, order: &[ObjectAddress]) -> bool {
+        self.catalog.dependencies_of(dependent).iter().any(|d| {
+            d.dependent == dependent
+                && d.kind != DependencyKind::Normal
+                && order.iter().any(|o| covers(*o, d.referenced))
+        })
+    }
+
+    /// When an object was made, for following the youngest first: by the first dependency that was noted for it.
+    fn age(&self, object: ObjectAddress) -> u32 {
+        self.catalog.dependencies_of(object).iter().map(|d| d.sequence).min().unwrap_or(0)
+    }
+
+    /// Relations are locked as relations, columns by their tables, everything else by itself
+    /// (`AcquireDeletionLock`).
+    fn acquire_deletion_lock(&mut self, object: ObjectAddress) {
+        match object.as_relation() {
+            Some(relation) => self.lock(relation, LockMode::AccessExclusive),
+            None if object.class == ObjectClass::Default => {}
+            None => self.lock_object(object, LockMode::AccessExclusive),
+        }
+    }
+
+    fn delete_one(&mut self, object: ObjectAddress) {
+        match object.class {
+            ObjectClass::Relation if object.column == 0 => self.delete_relation(RelationId(object.oid)),
+            ObjectClass::Relation => self.delete_column(object),
+            ObjectClass::Constraint => self.delete_constraint(object),
+            ObjectClass::Default => self.delete_default(object),
+            ObjectClass::Trigger | ObjectClass::Rule | ObjectClass::Policy => self.delete_from_table(object),
+            ObjectClass::Type => {
+                if let Some(def) = self.catalog.type_def(Oid(object.oid)).cloned() {
+                    self.catalog.record(Change::TypeName((def.schema.clone(), def.name.clone()), None));
+                    self.catalog.record(Change::Type(def.oid, None));
+                }
+            }
+            ObjectClass::Function => {
+                let found = self.catalog.functions().find(|f| f.oid.0 == object.oid).cloned();
+                if let Some(f) = found {
+                    self.catalog.record(Change::Function((f.schema.clone(), f.name.clone(), f.oid), None));
+                }
+            }
+            ObjectClass::Schema => {
+                let name = self.catalog.schemas().find(|s| s.oid.0 == object.oid).map(|s| s.name.clone());
+                if let Some(name) = name {
+                    self.catalog.record(Change::Schema(name, None));
+                }
+            }
+            ObjectClass::Statistics => {
+                self.delete_named(object, Some(LockMode::ShareUpdateExclusive));
+            }
+            ObjectClass::Publication | ObjectClass::Extension => self.delete_named(object, None),
+            ObjectClass::PublicationRelation | ObjectClass::Role | ObjectClass::Other => {}
+        }
+        self.catalog.forget_dependencies_of(object);
+    }
+
+    fn delete_named(&mut self, object: ObjectAddress, table_lock: Option<LockMode>) {
+        let found = self.catalog.named_objects().find(|o| (o.class, o.oid.0) == (object.class, object.oid)).cloned();
+        let Some(found) = found else { return };
+        if let Some(mode) = table_lock {
+            for relation in found.relations.iter() {
+                if self.catalog.relation(*relation).is_some() {
+                    self.lock(*relation, mode);
+                }
+            }
+        }
+        let key = (found.class, found.schema.clone(), found.name.clone());
+        self.catalog.record(Change::Other(key, None));
+    }
+
+    fn delete_relation(&mut self, id: RelationId) {
+        let Some(relation) = self.catalog.relation(id).cloned() else { return };
+        if relation.is_partition() {
+            // The default partition's constraint follows from its siblings' bounds (`heap_drop_with_catalog`).
+            for parent in &relation.parents {
+                if let Some(default) = self.default_partition(*parent).filter(|d| *d != id) {
+                    self.lock(default, LockMode::AccessExclusive);
+                }
+            }
+        }
+        let columns = relation.columns.iter().map(|c| ObjectAddress::column(id, c.number));
+        for column in columns {
+            self.catalog.forget_dependencies_of(column);
+        }
+        self.forget_relation(id);
+    }
+
+    fn delete_column(&mut self, column: ObjectAddress) {
+        let Some(relation) = column.as_relation() else { return };
+        self.lock(relation, LockMode::AccessExclusive);
+        self.catalog.change_relation(relation, |r| {
+            if let Some(c) = r.columns.iter_mut().find(|c| c.number == column.column) {
+                c.dropped = true;
+                c.name = format!("........pg.dropped.{}........", c.number).into();
+                (c.default, c.generated, c.identity, c.not_null) = (None, None, None, false);
+            }
+        });
+    }
+
+    fn delete_constraint(&mut self, object: ObjectAddress) {
+        let Some(owner) = self.owner_of(object) else { return };
+        let relation = self.relation(owner);
+        let Some(constraint) = relation.constraint_at(Oid(object.oid)).cloned() else { return };
+        if let ConstraintKind::ForeignKey(key) = &constraint.kind {
+            // Its triggers go first: the younger ones, on the referencing table, before those on the referenced.
+            self.lock(owner, LockMode::AccessExclusive);
+            self.lock(key.referenced, LockMode::AccessExclusive);
+        }
+        self.lock(owner, LockMode::AccessExclusive);
+        self.catalog.change_relation(owner, |r| {
+            r.constraints.retain(|c| c.oid != constraint.oid);
+            if let ConstraintKind::NotNull(number) = constraint.kind {
+                r.columns.iter_mut().filter(|c| c.number == number).for_each(|c| c.not_null = false);
+            }
+        });
+    }
+
+    fn delete_default(&mut self, object: ObjectAddress) {
+        let relation = RelationId(object.oid);
+        self.lock(relation, LockMode::AccessExclusive);
+        self.catalog.change_relation(relation, |r| {
+            for column in r.columns.iter_mut().filter(|c| c.number == object.column) {
+                (column.default, column.generated) = (None, None);
+            }
+        });
+    }
+
+    fn delete_from_table(&mut self, object: ObjectAddress) {
+        let Some(owner) = self.owner_of(object) else { return };
+        self.lock(owner, LockMode::AccessExclusive);
+        let oid = Oid(object.oid);
+        self.catalog.change_relation(owner, |r| match object.class {
+            ObjectClass::Trigger => r.triggers.retain(|t| t.oid != oid),
+            ObjectClass::Rule => r.rules.retain(|x| x.oid != oid),
+            _ => r.policies.retain(|p| p.oid != oid),
+        });
+    }
+
+    /// The table that a constraint, trigger, rule or policy is on.
+    pub(super) fn owner_of(&self, object: ObjectAddress) -> Option<RelationId> {
+        let oid = Oid(object.oid);
+        self.catalog.dependencies_of(object).into_iter().find_map(|d| {
+            let relation = self.catalog.relation(d.referenced.as_relation()?)?;
+            let owns = match object.class {
+                ObjectClass::Constraint => relation.constraint_at(oid).is_some(),
+                ObjectClass::Trigger => relation.triggers.iter().any(|t| t.oid == oid),
+                ObjectClass::Rule => relation.rules.iter().any(|r| r.oid == oid),
+                _ => relation.policies.iter().any(|p| p.oid == oid),
+            };
+            owns.then_some(relation.id)
+        })
+    }
+
+    fn still_needed(&self, targets: &[ObjectAddress], doomed: &Doomed) -> SqlError {
+        let what = match targets {
+            [one] => format!("cannot drop {}", self.describe(*one)),
+            _ => "cannot drop desired object(s)".into(),
+        };
+        let details: Vec<String> = doomed
+            .forced
+            .iter()
+            .map(|(dependent, on)| format!("{} depends on {}", self.describe(*dependent), self.describe(*on)))
+            .collect();
+        SqlError::new(
+            sqlstate::DEPENDENT_OBJECTS_STILL_EXIST,
+            format!("{what} because other objects depend on it"),
+        )
+        .detail(details.join("\n"))
+        .hint("Use DROP ... CASCADE to drop the dependent objects too.")
+    }
+
+    /// An object as messages name it (`getObjectDescription`).
+    pub(super) fn describe(&self, object: ObjectAddress) -> String {
+        let relation = |id: RelationId| match self.catalog.relation(id) {
+            Some(relation) => format!("{} {}", relation.kind_name(), relation.name),
+            None => "a relation that is gone".into(),
+        };
+        let on_owner = |what: &str, name: String| match self.owner_of(object) {
+            Some(owner) => format!("{what} {name} on {}", relation(owner)),
+            None => format!("{what} {name}"),
+        };
+        let oid = Oid(object.oid);
+        let owner = self.owner_of(object).map(|id| self.relation(id));
+        match object.class {
+            ObjectClass::Relation if object.column == 0 => relation(RelationId(object.oid)),
+            ObjectClass::Relation | ObjectClass::Default => {
+                let id = RelationId(object.oid);
+                let column = self.catalog.relation(id).and_then(|r| r.column_at(object.column)).map(|c| c.name.clone());
+                let what = if object.class == ObjectClass::Default { "default value for column" } else { "column" };
+                format!("{what} {} of {}", column.as_deref().unwrap_or("?"), relation(id))
+            }
+            ObjectClass::Constraint => {
+                let name = owner.and_then(|o| o.constraint_at(oid).map(|c| c.name.to_string()));
+                on_owner("constraint", name.unwrap_or_default())
+            }
+            ObjectClass::Trigger => {
+                let name =
+                    owner.and_then(|o| o.triggers.iter().find(|t| t.oid == oid).map(|t| t.name.to_string()));
+                on_owner("trigger", name.unwrap_or_default())
+            }
+            ObjectClass::Rule => on_owner("rule", String::new()),
+            ObjectClass::Policy => on_owner("policy", String::new()),
+            ObjectClass::Type => {
+                format!("type {}", self.catalog.type_def(oid).map_or("?", |t| &t.name))
+            }
+            ObjectClass::Function => {
+                let name = self.catalog.functions().find(|f| f.oid == oid).map(|f| f.name.to_string());
+                format!("function {}()", name.unwrap_or_default())
+            }
+            ObjectClass::Schema => {
+                let name = self.catalog.schemas().find(|s| s.oid == oid).map(|s| s.name.to_string());
+                format!("schema {}", name.unwrap_or_default())
+            }
+            class => {
+                let found = self.catalog.named_objects().find(|o| (o.class, o.oid) == (class, oid));
+                format!("{class} {}", found.map_or("?", |o| &o.name))
+            }
+        }
+    }
+}
+
+/// Whether `other` is `object`, or a column of it.
+fn covers(object: ObjectAddress, other: ObjectAddress) -> bool {
+    (object.class, object.oid) == (other.class, other.oid)
+        && (object.column == other.column || object.class == ObjectClass::Relation && object.column == 0)
+}

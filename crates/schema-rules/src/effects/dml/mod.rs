@@ -1,0 +1,351 @@
+//! Statements that read and change rows.
+//!
+//! Source: `src/backend/parser/analyze.c` and `parse_clause.c` (tables are locked as the text is analysed: WITH, the
+//! target, FROM, then the rest), `rewriteHandler.c` (what is below a view is locked after that), `plancat.c` and
+//! `inherit.c` (the planner locks every index of a table, and the partitions that it cannot rule out),
+//! `ri_triggers.c` (foreign keys look at the other table when rows are changed).
+
+mod access;
+mod change;
+mod referential;
+
+use lock_table::LockMode;
+use sql_syntax::ast::{
+    Copy, Expr, ExprKind, FromItem, Grouping, JoinCondition, ObjectName, Query, QueryBody, Select, Statement, TableName,
+};
+
+use self::access::Source;
+use super::WorkKind;
+use super::references::sequence_argument;
+use super::run::{Outcome, Run, is_system};
+use crate::catalog::{Relation, RelationId};
+
+/// What the analysis of a statement has come across.
+#[derive(Default)]
+pub(super) struct Analysis<'q> {
+    /// Names of common table expressions in sight.
+    ctes: Vec<&'q str>,
+    /// The tables that are read, with what is known about how.
+    sources: Vec<Source<'q>>,
+    /// Views whose tables are still to be locked.
+    views: Vec<(RelationId, LockMode)>,
+}
+
+impl Run<'_> {
+    /// Runs a query.
+    pub(super) fn query(&mut self, query: &Query) -> Outcome {
+        let analysis = self.analyse(query)?;
+        self.plan(&analysis);
+        self.use_sequences(query);
+        Ok(())
+    }
+
+    /// Locks what a query names without running it (CREATE VIEW, PREPARE).
+    pub(super) fn lock_query(&mut self, query: &Query) -> Outcome {
+        self.analyse(query).map(drop)
+    }
+
+    fn analyse<'q>(&mut self, query: &'q Query) -> Outcome<Analysis<'q>> {
+        let mut analysis = Analysis::default();
+        self.analyse_query(query, LockMode::AccessShare, &mut analysis)?;
+        self.lock_below_views(&mut analysis)?;
+        Ok(analysis)
+    }
+
+    fn analyse_query<'q>(
+        &mut self,
+        query: &'q Query,
+        outer: LockMode,
+        analysis: &mut Analysis<'q>,
+    ) -> Outcome {
+        let known = analysis.ctes.len();
+        if let Some(with) = &query.with {
+            for table in &with.tables {
+                if with.recursive {
+                    analysis.ctes.push(&table.name.text);
+                }
+                self.analyse_statement(&table.statement, analysis)?;
+                analysis.ctes.push(&table.name.text);
+            }
+        }
+        match &query.body {
+            QueryBody::Select(select) => self.analyse_select(query, select, outer, analysis)?,
+            QueryBody::Values(rows) => {
+                for value in rows.iter().flatten() {
+                    self.analyse_expr(value, analysis)?;
+                }
+            }
+            QueryBody::Table(table) => self.read_table(table, None, outer, &[], analysis)?,
+            QueryBody::SetOperation { left, right, .. } => {
+                self.analyse_query(left, outer, analysis)?;
+                self.analyse_query(right, outer, analysis)?;
+            }
+            QueryBody::Nested(inner) => self.analyse_query(inner, outer, analysis)?,
+        }
+        for order in &query.order_by {
+            self.analyse_expr(&order.value, analysis)?;
+        }
+        analysis.ctes.truncate(known);
+        Ok(())
+    }
+
+    fn analyse_select<'q>(
+        &mut self,
+        query: &'q Query,
+        select: &'q Select,
+        outer: LockMode,
+        analysis: &mut Analysis<'q>,
+    ) -> Outcome {
+        let first = analysis.sources.len();
+        for item in &select.from {
+            self.analyse_from(item, query, outer, analysis)?;
+        }
+        for target in &select.targets {
+            self.analyse_expr(&target.value, analysis)?;
+        }
+        for expr in select.filter.iter().chain(&select.having) {
+            self.analyse_expr(expr, analysis)?;
+        }
+        for group in &select.group_by {
+            if let Grouping::Expr(expr) = group {
+                self.analyse_expr(expr, analysis)?;
+            }
+        }
+        let sorted = access::Shape::of(query, select);
+        for source in &mut analysis.sources[first..] {
+            source.filter(select.filter.as_ref(), &select.from);
+            source.shape.get_or_insert(sorted);
+        }
+        Ok(())
+    }
+
+    fn analyse_from<'q>(
+        &mut self,
+        item: &'q FromItem,
+        query: &'q Query,
+        outer: LockMode,
+        analysis: &mut Analysis<'q>,
+    ) -> Outcome {
+        match item {
+            FromItem::Table { table, alias, .. } => {
+                let reference = alias.as_ref().map_or(&table.name.name, |a| &a.name);
+                let mode = if row_locked(query, reference) { LockMode::RowShare } else { outer };
+                let alias = alias.as_ref().map(|a| a.name.text.as_str());
+                self.read_table(table, alias, mode, &[], analysis)
+            }
+            FromItem::Subquery { query: inner, alias, .. } => {
+                let reference = alias.as_ref().map_or("", |a| a.name.text.as_str());
+                let mode = if row_locked(query, reference) { LockMode::RowShare } else { outer };
+                self.analyse_query(inner, mode, analysis)
+            }
+            FromItem::Function { call, .. } => self.analyse_expr(call, analysis),
+            FromItem::Join { left, right, condition, .. } => {
+                self.analyse_from(left, query, outer, analysis)?;
+                self.analyse_from(right, query, outer, analysis)?;
+                match condition {
+                    JoinCondition::On(on) => self.analyse_expr(on, analysis),
+                    _ => Ok(()),
+                }
+            }
+            FromItem::NotModelled(name) => {
+                self.not_modelled(name.clone(), "it reads no table");
+                Ok(())
+            }
+        }
+    }
+
+    /// Subqueries inside an expression.
+    fn analyse_expr<'q>(&mut self, expr: &'q Expr, analysis: &mut Analysis<'q>) -> Outcome {
+        self.functions_exist(Some(expr))?;
+        let mut queries: Vec<&'q Query> = Vec::new();
+        collect_subqueries(expr, &mut queries);
+        for query in queries {
+            self.analyse_query(query, LockMode::AccessShare, analysis)?;
+        }
+        Ok(())
+    }
+
+    fn analyse_statement<'q>(&mut self, statement: &'q Statement, analysis: &mut Analysis<'q>) -> Outcome {
+        match statement {
+            Statement::Select(query) => self.analyse_query(query, LockMode::AccessShare, analysis),
+            other => {
+                let names: Vec<String> = analysis.ctes.iter().map(|n| (*n).to_owned()).collect();
+                self.outer_ctes.push(names);
+                let result = self.statement(other);
+                self.outer_ctes.pop();
+                result
+            }
+        }
+    }
+
+    /// Locks a table of FROM, unless the name is that of a common table expression or of a system catalog.
+    fn read_table<'q>(
+        &mut self,
+        table: &'q TableName,
+        alias: Option<&'q str>,
+        mode: LockMode,
+        extra: &[&'q Expr],
+        analysis: &mut Analysis<'q>,
+    ) -> Outcome {
+        if self.is_cte(&table.name, analysis) || self.is_catalog(&table.name) {
+            return Ok(());
+        }
+        let relation = self.open(&table.name, mode)?;
+        self.note_source(&relation, alias, mode, table.only, extra, analysis);
+        Ok(())
+    }
+
+    fn note_source<'q>(
+        &mut self,
+        relation: &Relation,
+        alias: Option<&'q str>,
+        mode: LockMode,
+        only: bool,
+        extra: &[&'q Expr],
+        analysis: &mut Analysis<'q>,
+    ) {
+        if relation.as_view().is_some() && !relation.has_heap() {
+            analysis.views.push((relation.id, mode));
+            return;
+        }
+        let alias = alias.map_or_else(|| relation.name.to_string(), str::to_owned);
+        let mut source = Source::new(relation.id, alias, mode, only);
+        source.conditions.extend(extra.iter().copied());
+        analysis.sources.push(source);
+    }
+
+    fn is_cte(&self, name: &ObjectName, analysis: &Analysis<'_>) -> bool {
+        let own = name.name.text.as_str();
+        name.schema.is_none()
+            && (analysis.ctes.contains(&own) || self.outer_ctes.iter().flatten().any(|n| n == own))
+    }
+
+    fn is_catalog(&self, name: &ObjectName) -> bool {
+        is_system(name) && self.catalog.find(self.session, name).is_none()
+    }
+
+    /// The tables of a view's query are locked when the view is replaced by it.
+    fn lock_below_views(&mut self, analysis: &mut Analysis<'_>) -> Outcome {
+        let mut next = 0;
+        while let Some((view, mode)) = analysis.views.get(next).copied() {
+            let reads = self.relation(view).as_view().map(|v| v.reads.clone()).unwrap_or_default();
+            for id in reads {
+                let Some(relation) = self.catalog.relation(id).cloned() else { continue };
+                self.lock(id, mode);
+                if relation.as_view().is_some() && !relation.has_heap() {
+                    analysis.views.push((id, mode));
+                } else {
+                    // How the view's query is combined with the outer conditions is the planner's affair: it is
+                    // taken to find an index.
+                    let mut source = Source::new(id, relation.name.to_string(), mode, false);
+                    source.restricted = true;
+                    analysis.sources.push(source);
+                }
+            }
+            next += 1;
+        }
+        Ok(())
+    }
+
+    /// What the planner locks and the executor reads.
+    fn plan(&mut self, analysis: &Analysis<'_>) {
+        let ways = access::ways(self.catalog, &analysis.sources);
+        for (source, scans) in analysis.sources.iter().zip(ways) {
+            for id in self.live_partitions(source) {
+                if id != source.relation {
+                    self.lock(id, source.mode);
+                }
+                let indexes: Vec<RelationId> = self.catalog.indexes_of(id).map(|i| i.id).collect();
+                for index in indexes {
+                    self.lock(index, source.mode);
+                }
+                let relation = self.relation(id);
+                if !relation.has_heap() || source.written {
+                    continue;
+                }
+                if scans {
+                    self.scan(id, super::ScanReason::Query);
+                } else {
+                    let written = source.mode == LockMode::RowShare;
+                    self.work(id, WorkKind::Rows { count: None, written });
+                }
+            }
+        }
+    }
+
+    /// `nextval` and its relatives open their sequence as for writing.
+    fn use_sequences(&mut self, query: &Query) {
+        let mut names: Vec<ObjectName> = Vec::new();
+        crate::expression::walk_query(query, &mut |part| {
+            if let ExprKind::Function(call) = &part.kind {
+                names.extend(sequence_argument(call));
+            }
+        });
+        for name in names {
+            if let Some(sequence) = self.catalog.find(self.session, &name).map(|r| r.id) {
+                self.lock(sequence, LockMode::RowExclusive);
+                self.work(sequence, WorkKind::Rows { count: Some(1), written: true });
+            }
+        }
+    }
+
+    pub(super) fn explain(&mut self, analyze: bool, statement: &Statement) -> Outcome {
+        if analyze {
+            return self.statement(statement);
+        }
+        let first = self.steps.len();
+        let catalog = self.catalog.clone();
+        let result = self.statement(statement);
+        *self.catalog = catalog;
+        // The statement is planned, not run: locks are taken, nothing is read.
+        let planned = self.steps.split_off(first);
+        self.steps.extend(planned.into_iter().filter(|s| matches!(s, super::Step::Lock { .. })));
+        result
+    }
+
+    pub(super) fn copy(&mut self, statement: &Copy) -> Outcome {
+        if let Some(inner) = &statement.query {
+            return self.statement(inner);
+        }
+        let Some(name) = &statement.table else { return Ok(()) };
+        if !statement.from {
+            let relation = self.open(name, LockMode::AccessShare)?;
+            if relation.has_heap() {
+                self.scan(relation.id, super::ScanReason::Query);
+            }
+            return Ok(());
+        }
+        let relation = self.open(name, LockMode::RowExclusive)?;
+        for column in &statement.columns {
+            self.column(relation.id, column)?;
+        }
+        self.lock_indexes(relation.id, LockMode::RowExclusive);
+        self.work(relation.id, WorkKind::Rows { count: None, written: true });
+        Ok(())
+    }
+
+    pub(super) fn lock_indexes(&mut self, table: RelationId, mode: LockMode) {
+        let indexes: Vec<RelationId> = self.catalog.indexes_of(table).map(|i| i.id).collect();
+        for index in indexes {
+            self.lock(index, mode);
+        }
+    }
+}
+
+/// Whether FOR UPDATE and its relatives apply to a table of the query: all of them do if none is named.
+fn row_locked(query: &Query, reference: &str) -> bool {
+    query.locking.iter().any(|l| l.of.is_empty() || l.of.iter().any(|name| name.name.text == reference))
+}
+
+fn collect_subqueries<'q>(expr: &'q Expr, found: &mut Vec<&'q Query>) {
+    match &expr.kind {
+        ExprKind::ArraySubquery(query)
+        | ExprKind::Subquery(query)
+        | ExprKind::Exists(query)
+        | ExprKind::InSubquery { query, .. } => found.push(query),
+        _ => {}
+    }
+    for part in crate::expression::children(expr) {
+        collect_subqueries(part, found);
+    }
+}

@@ -1,0 +1,137 @@
+//! Partitions: their order, their bounds as conditions, and what they get from their parent.
+//!
+//! Source: `get_qual_for_range` and `get_qual_for_list` in `src/backend/partitioning/partbounds.c`;
+//! `ATExecAttachPartition`, `AttachPartitionEnsureIndexes`, `CloneForeignKeyConstraints` in `tablecmds.c`.
+
+use std::cmp::Ordering;
+use std::rc::Rc;
+
+use sql_syntax::TextRange;
+use sql_syntax::ast::{self, BinaryOp, Expr, ExprKind, Ident};
+
+use super::run::Run;
+use crate::catalog::{BoundValue, IndexKeyValue, PartitionBound, PartitionKey, Relation, RelationId};
+use crate::expression::compare_constants;
+
+impl Run<'_> {
+    /// The partitions in the order of their bounds, the default one last: the order of a partition descriptor.
+    pub(super) fn partitions_in_bound_order(&self, parent: RelationId) -> Vec<RelationId> {
+        let mut children: Vec<Rc<Relation>> = self.catalog.children_of(parent).cloned().collect();
+        children.sort_by(|a, b| bound_order(a.partition_bound.as_deref(), b.partition_bound.as_deref()));
+        children.iter().map(|c| c.id).collect()
+    }
+
+    /// The parent's default partition.
+    pub(super) fn default_partition(&self, parent: RelationId) -> Option<RelationId> {
+        let is_default = |c: &&Rc<Relation>| matches!(c.partition_bound.as_deref(), Some(PartitionBound::Default));
+        self.catalog.children_of(parent).find(is_default).map(|c| c.id)
+    }
+}
+
+fn bound_order(a: Option<&PartitionBound>, b: Option<&PartitionBound>) -> Ordering {
+    use PartitionBound as B;
+    match (a, b) {
+        (Some(B::Default), Some(B::Default)) => Ordering::Equal,
+        (Some(B::Default), _) => Ordering::Greater,
+        (_, Some(B::Default)) => Ordering::Less,
+        (Some(B::Range { from: x, .. }), Some(B::Range { from: y, .. })) => {
+            x.iter().zip(y).map(|(x, y)| value_order(x, y)).find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
+        }
+        (Some(B::List(x)), Some(B::List(y))) => match (x.first(), y.first()) {
+            (Some(x), Some(y)) => compare_constants(x, y).unwrap_or(Ordering::Equal),
+            _ => Ordering::Equal,
+        },
+        (Some(B::Hash { modulus: m, remainder: r }), Some(B::Hash { modulus: n, remainder: s })) => {
+            (m, r).cmp(&(n, s))
+        }
+        _ => Ordering::Equal,
+    }
+}
+
+fn value_order(a: &BoundValue, b: &BoundValue) -> Ordering {
+    use BoundValue as V;
+    match (a, b) {
+        (V::Min, V::Min) | (V::Max, V::Max) => Ordering::Equal,
+        (V::Min, _) | (_, V::Max) => Ordering::Less,
+        (V::Max, _) | (_, V::Min) => Ordering::Greater,
+        (V::Value(a), V::Value(b)) => compare_constants(a, b).unwrap_or(Ordering::Equal),
+    }
+}
+
+/// A bound as it is written.
+pub(super) fn bound(written: &ast::PartitionBound) -> PartitionBound {
+    let value = |expr: &Expr| match &expr.kind {
+        ExprKind::Column { name, .. } if name.text == "minvalue" => BoundValue::Min,
+        ExprKind::Column { name, .. } if name.text == "maxvalue" => BoundValue::Max,
+        _ => BoundValue::Value(expr.clone()),
+    };
+    match written {
+        ast::PartitionBound::In(values) => PartitionBound::List(values.clone()),
+        ast::PartitionBound::Range { from, to } => PartitionBound::Range {
+            from: from.iter().map(value).collect(),
+            to: to.iter().map(value).collect(),
+        },
+        ast::PartitionBound::Hash { modulus, remainder } => {
+            PartitionBound::Hash { modulus: *modulus, remainder: *remainder }
+        }
+        ast::PartitionBound::Default => PartitionBound::Default,
+    }
+}
+
+/// The bound as conjuncts over the partition's columns, where that is simple: `at IS NOT NULL`, `at >= …`,
+/// `at < …`. Nothing for hash bounds, defaults and ranges over several columns whose first ones are equal.
+pub(super) fn bound_conjuncts(parent: &Relation, key: &PartitionKey, bound: &PartitionBound) -> Option<Vec<Expr>> {
+    let operands: Option<Vec<Expr>> = key
+        .keys
+        .iter()
+        .map(|key| match key {
+            IndexKeyValue::Column(number) => parent.column_at(*number).map(|c| column_expr(&c.name)),
+            IndexKeyValue::Expression(expression) => Some((**expression).clone()),
+        })
+        .collect();
+    let operands = operands?;
+    let [operand] = operands.as_slice() else { return None };
+    let not_null = || expr(ExprKind::IsNull { operand: Box::new(operand.clone()), negated: true });
+    match bound {
+        PartitionBound::Range { from, to } => {
+            let mut parts = vec![not_null()];
+            if let Some(BoundValue::Value(value)) = from.first() {
+                parts.push(compare(operand, BinaryOp::Ge, value));
+            }
+            if let Some(BoundValue::Value(value)) = to.first() {
+                parts.push(compare(operand, BinaryOp::Lt, value));
+            }
+            Some(parts)
+        }
+        PartitionBound::List(values) => {
+            let in_list = match values.as_slice() {
+                [one] => compare(operand, BinaryOp::Eq, one),
+                _ => expr(ExprKind::InList {
+                    operand: Box::new(operand.clone()),
+                    list: values.clone(),
+                    negated: false,
+                }),
+            };
+            Some(vec![not_null(), in_list])
+        }
+        PartitionBound::Hash { .. } | PartitionBound::Default => None,
+    }
+}
+
+/// An expression that stands nowhere in the text.
+pub(super) fn expr(kind: ExprKind) -> Expr {
+    Expr { kind, range: TextRange::default() }
+}
+
+fn column_expr(name: &str) -> Expr {
+    expr(ExprKind::Column { qualifier: Vec::new(), name: Ident::new(name) })
+}
+
+/// `column IS NOT NULL`.
+pub(super) fn is_not_null_of(name: &str) -> Expr {
+    expr(ExprKind::IsNull { operand: Box::new(column_expr(name)), negated: true })
+}
+
+fn compare(operand: &Expr, op: BinaryOp, value: &Expr) -> Expr {
+    expr(ExprKind::Binary { left: Box::new(operand.clone()), op, right: Box::new(value.clone()) })
+}

@@ -1,0 +1,126 @@
+//! From a statement to the function that runs it.
+
+use sql_syntax::ast::Statement;
+
+use super::run::{Outcome, Run};
+use super::syntax;
+
+impl Run<'_> {
+    pub(super) fn statement(&mut self, statement: &Statement) -> Outcome {
+        syntax::require_version(statement, self.version)?;
+        match statement {
+            Statement::Select(query) => self.query(query),
+            Statement::Insert(insert) => self.insert(insert),
+            Statement::Update(update) => self.update(update),
+            Statement::Delete(delete) => self.delete(delete),
+            Statement::Merge(merge) => self.merge(merge),
+            Statement::Copy(copy) => self.copy(copy),
+            Statement::Explain { analyze, statement } => self.explain(*analyze, statement),
+            Statement::CreateTable(s) => self.create_table(s),
+            Statement::CreateTableAs(s) => self.create_table_as(s),
+            Statement::AlterTable(s) => self.alter_table(s),
+            Statement::CreateIndex(s) => self.create_index(s),
+            Statement::Reindex(s) => self.reindex(s),
+            Statement::CreateView(s) => self.create_view(s),
+            Statement::CreateMaterializedView(s) => self.create_materialized_view(s),
+            Statement::RefreshMaterializedView(s) => self.refresh_materialized_view(s),
+            Statement::CreateSequence(s) => self.create_sequence(s),
+            Statement::AlterSequence(s) => self.alter_sequence(s),
+            Statement::CreateType(s) => self.create_type(s),
+            Statement::AlterType(s) => self.alter_type(s),
+            Statement::CreateDomain(s) => self.create_domain(s),
+            Statement::AlterDomain(s) => self.alter_domain(s),
+            Statement::CreateSchema(s) => self.create_schema(s),
+            Statement::CreateExtension { name, if_not_exists } => self.create_extension(name, *if_not_exists),
+            Statement::CreateTrigger(s) => self.create_trigger(s),
+            Statement::CreateFunction(s) => self.create_function(s),
+            Statement::CreateRule(s) => self.create_rule(s),
+            Statement::CreatePolicy { name, table } => self.create_policy(name, table),
+            Statement::AlterPolicy { name, table, rename_to } => {
+                self.alter_policy(name, table, rename_to.as_ref())
+            }
+            Statement::CreateStatistics(s) => self.create_statistics(s),
+            Statement::CreatePublication(s) => self.create_publication(s),
+            Statement::AlterPublication(s) => self.alter_publication(s),
+            Statement::AlterObject(s) => self.alter_object(s),
+            Statement::Drop(s) => self.drop_objects(s),
+            Statement::Comment(s) => self.comment(s),
+            Statement::Grant(s) => self.grant(s),
+            Statement::Truncate(s) => self.truncate(s),
+            Statement::LockTable(s) => self.lock_table(s),
+            Statement::Vacuum(s) => self.vacuum(s),
+            Statement::Analyze(s) => self.analyze(s),
+            Statement::Cluster(s) => self.cluster(s),
+            Statement::Set(s) => {
+                self.set(s);
+                Ok(())
+            }
+            Statement::Reset(name) => {
+                self.reset(name.as_deref());
+                Ok(())
+            }
+            Statement::Prepare { statement, .. } => self.prepared(statement),
+            Statement::DeclareCursor { query, .. } => self.query(query),
+            Statement::Call(call) => {
+                self.not_modelled(
+                    format!("CALL {}", call.name),
+                    "the procedure's body is not followed: no locks",
+                );
+                Ok(())
+            }
+            Statement::Do(_) => {
+                self.not_modelled("DO", "the block's code is not followed: no locks");
+                Ok(())
+            }
+            Statement::Execute { name, .. } => {
+                self.not_modelled(format!("EXECUTE {name}"), "the prepared statement is not followed: no locks");
+                Ok(())
+            }
+            Statement::NotModelled { name } => {
+                let assumed = assumed_locks(name);
+                self.not_modelled(name.clone(), assumed);
+                Ok(())
+            }
+            Statement::Begin(_) => {
+                self.session.in_transaction = true;
+                Ok(())
+            }
+            Statement::Commit { chain } | Statement::Rollback { chain } => {
+                self.session.in_transaction = *chain;
+                self.session.uncommitted_labels.clear();
+                Ok(())
+            }
+            Statement::PrepareTransaction(_) => {
+                self.session.in_transaction = false;
+                Ok(())
+            }
+            Statement::Checkpoint
+            | Statement::Savepoint(_)
+            | Statement::RollbackTo(_)
+            | Statement::Release(_)
+            | Statement::CommitPrepared(_)
+            | Statement::RollbackPrepared(_)
+            | Statement::SetTransaction { .. }
+            | Statement::SetConstraints { .. }
+            | Statement::Show(_)
+            | Statement::Deallocate(_)
+            | Statement::Fetch { .. }
+            | Statement::CloseCursor(_)
+            | Statement::Discard(_)
+            | Statement::Listen(_)
+            | Statement::Unlisten(_)
+            | Statement::Notify(_) => Ok(()),
+        }
+    }
+}
+
+/// What is taken for true of a statement that is known by name only.
+fn assumed_locks(name: &str) -> String {
+    let about_tables = ["TABLE", "INDEX", "VIEW", "SEQUENCE", "TRIGGER", "RULE"];
+    if name.starts_with("ALTER") && about_tables.iter().any(|word| name.contains(word)) {
+        format!("{name} would take ACCESS EXCLUSIVE on what it names; none is counted")
+    } else {
+        "no lock on any table".into()
+    }
+}
+

@@ -1,0 +1,211 @@
+//! A statement as a stack of tasks, of which the topmost says the next step.
+//!
+//! ```text
+//!   PlannedTask ─► InsertTask ─► UniqueTask            Step, its outcome
+//!                 (row by row)   (waits for others)  ◄───────────────────► transactions::Backends
+//! ```
+
+use std::rc::Rc;
+
+use lock_table::SessionId;
+use rustc_hash::FxHashMap;
+use sim_clock::Nanos;
+use transactions::{CommandTag, SqlError, Step, StepContext, StepOutcome, Stepper};
+
+use super::reference::AfterCheck;
+use super::{Exec, Rows};
+use crate::error::Result;
+use crate::state::{QueryResult, Shared, StatementResult, Tuple};
+use crate::value::Value;
+
+/// What a task wants next.
+pub(crate) enum Flow {
+    /// A step; the task is asked again with its outcome.
+    Yield(Step<Tuple>),
+    /// Another task first; then this one is asked again.
+    First(Box<dyn Task>),
+    /// It is done.
+    Done,
+}
+
+/// A part of a statement that may have to wait.
+pub(crate) trait Task {
+    /// The next thing to do, given what came of the last one.
+    fn run(
+        &mut self,
+        m: &mut Machine,
+        cx: &mut StepContext<'_, Tuple>,
+        last: StepOutcome<Tuple>,
+    ) -> Result<Flow>;
+}
+
+/// What the tasks of a statement share.
+pub(crate) struct Machine {
+    pub(crate) shared: Rc<Shared>,
+    pub(crate) session: SessionId,
+    pub(crate) params: Rc<[Value]>,
+    pub(crate) stored: FxHashMap<usize, Rows>,
+    /// The rows to be returned, if the statement returns any.
+    pub(crate) result: Option<QueryResult>,
+    pub(crate) rows: u64,
+    pub(crate) tag: CommandTag,
+    /// How long the statement takes, if that is given; otherwise its cost says.
+    pub(crate) work: Option<Nanos>,
+    pub(crate) rows_read: u64,
+    pub(crate) rows_written: u64,
+    /// What is to be checked when all rows are changed: foreign keys.
+    pub(crate) after: Vec<AfterCheck>,
+}
+
+impl Machine {
+    pub(crate) fn new(
+        shared: Rc<Shared>,
+        session: SessionId,
+        params: Rc<[Value]>,
+        tag: CommandTag,
+        work: Option<Nanos>,
+    ) -> Self {
+        Self {
+            shared,
+            session,
+            params,
+            stored: FxHashMap::default(),
+            result: None,
+            rows: 0,
+            tag,
+            work,
+            rows_read: 0,
+            rows_written: 0,
+            after: Vec::new(),
+        }
+    }
+
+    /// Evaluates something now.
+    pub(crate) fn exec<T>(
+        &mut self,
+        cx: &mut StepContext<'_, Tuple>,
+        what: impl FnOnce(&mut Exec<'_, '_>) -> Result<T>,
+    ) -> Result<T> {
+        self.exec_with(cx, &[], what)
+    }
+
+    /// Evaluates something now, with what the step functions of a row returned.
+    pub(crate) fn exec_with<T>(
+        &mut self,
+        cx: &mut StepContext<'_, Tuple>,
+        step_results: &[Value],
+        what: impl FnOnce(&mut Exec<'_, '_>) -> Result<T>,
+    ) -> Result<T> {
+        let shared = Rc::clone(&self.shared);
+        let params = Rc::clone(&self.params);
+        let mut ex = Exec {
+            cx,
+            shared: &shared,
+            params: &params,
+            step_results: step_results.to_vec(),
+            stored: &mut self.stored,
+            rows_read: 0,
+        };
+        let result = what(&mut ex);
+        self.rows_read += ex.rows_read;
+        result
+    }
+
+    pub(crate) fn push_row(&mut self, row: Rc<[Value]>) {
+        if let Some(result) = &mut self.result {
+            result.rows.push(row);
+        }
+    }
+}
+
+/// A statement of ours as the layer below wants it.
+pub(crate) struct StatementStepper {
+    machine: Machine,
+    stack: Vec<Box<dyn Task>>,
+    takes_snapshot: bool,
+    is_vacuum: bool,
+    outside_only: Option<SqlError>,
+    inside_only: Option<SqlError>,
+}
+
+impl StatementStepper {
+    pub(crate) fn new(machine: Machine, task: Box<dyn Task>) -> Self {
+        Self {
+            machine,
+            stack: vec![task],
+            takes_snapshot: true,
+            is_vacuum: false,
+            outside_only: None,
+            inside_only: None,
+        }
+    }
+
+    /// It takes no snapshot (LOCK TABLE).
+    pub(crate) fn without_snapshot(mut self) -> Self {
+        self.takes_snapshot = false;
+        self
+    }
+
+    pub(crate) fn vacuum(mut self) -> Self {
+        self.is_vacuum = true;
+        self
+    }
+
+    pub(crate) fn outside_only(mut self, error: SqlError) -> Self {
+        self.outside_only = Some(error);
+        self
+    }
+
+    pub(crate) fn inside_only(mut self, error: SqlError) -> Self {
+        self.inside_only = Some(error);
+        self
+    }
+
+    fn finish(&mut self) -> Step<Tuple> {
+        let m = &mut self.machine;
+        let rows = m.result.take();
+        let outcome = transactions::Outcome { tag: m.tag, rows: m.rows };
+        let result = StatementResult { tag: outcome.to_string(), count: m.rows, rows };
+        m.shared.edit().session_mut(m.session).results.push(result);
+        Step::Done { tag: m.tag, rows: m.rows }
+    }
+}
+
+impl Stepper<Tuple> for StatementStepper {
+    fn step(&mut self, cx: &mut StepContext<'_, Tuple>, last: StepOutcome<Tuple>) -> Step<Tuple> {
+        let mut last = last;
+        while let Some(mut task) = self.stack.pop() {
+            let flow = task.run(&mut self.machine, cx, std::mem::replace(&mut last, StepOutcome::Done));
+            match flow {
+                Ok(Flow::Yield(step)) => {
+                    self.stack.push(task);
+                    return step;
+                }
+                Ok(Flow::First(first)) => {
+                    self.stack.push(task);
+                    self.stack.push(first);
+                    last = StepOutcome::Start;
+                }
+                Ok(Flow::Done) => {}
+                Err(error) => return Step::Fail(error),
+            }
+        }
+        self.finish()
+    }
+
+    fn takes_snapshot(&self) -> bool {
+        self.takes_snapshot
+    }
+
+    fn is_vacuum(&self) -> bool {
+        self.is_vacuum
+    }
+
+    fn refuses_transaction_block(&self) -> Option<SqlError> {
+        self.outside_only.clone()
+    }
+
+    fn requires_transaction_block(&self) -> Option<SqlError> {
+        self.inside_only.clone()
+    }
+}

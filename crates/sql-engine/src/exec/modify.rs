@@ -1,0 +1,446 @@
+//! UPDATE and DELETE, of a plan's rows and of those that a foreign key's action is about.
+
+use std::rc::Rc;
+
+use lock_table::{RelationId, RowKey};
+use transactions::{RowLockStrength, Step, StepContext, StepOutcome, WaitPolicy};
+
+use super::machine::{Flow, Machine, Task};
+use super::reference::AfterCheck;
+use super::rows;
+use super::scan::{Frame, Origin, SourceRow, holds, mapped, rows as source_rows, still_holds, widened};
+use super::trigger::{self, Change, Verdict};
+use super::unique::UniqueTask;
+use super::Exec;
+use crate::error::{Result, error, not_modelled};
+use crate::expr::Env;
+use crate::plan::{ForeignKey, Source, StatementPlan, Table, WriteTarget};
+use crate::state::Tuple;
+use crate::value::Value;
+
+/// What is done to which rows.
+pub(super) enum Work {
+    /// As a statement says.
+    Statement(Rc<StatementPlan>),
+    /// As a foreign key's action says: rows of this table whose columns have these values are deleted, or
+    /// have their columns set.
+    Action { table: Rc<Table>, fk: Rc<ForeignKey>, key: Vec<Value>, set: Option<Vec<Value>> },
+}
+
+enum Phase {
+    Collect,
+    NextRow,
+    /// Locked because of a trigger.
+    Locked,
+    Change,
+    Changed,
+    Checked,
+}
+
+/// A row that is to be changed.
+struct Target {
+    table: Rc<Table>,
+    key: RowKey,
+    /// The row of the whole FROM.
+    values: Rc<[Value]>,
+    /// The row in its own table, as it is and as it is to be; nothing for a deletion.
+    old: Rc<[Value]>,
+    new: Option<Rc<[Value]>>,
+}
+
+/// Changes rows one after the other.
+pub(super) struct ModifyTask {
+    work: Work,
+    phase: Phase,
+    found: std::vec::IntoIter<SourceRow>,
+    current: Option<(SourceRow, Target)>,
+}
+
+impl ModifyTask {
+    pub(super) fn new(work: Work) -> Self {
+        Self { work, phase: Phase::Collect, found: Vec::new().into_iter(), current: None }
+    }
+
+    fn change(&self) -> Change {
+        match &self.work {
+            Work::Statement(plan) => match &**plan {
+                StatementPlan::Delete(_) => Change::Delete,
+                _ => Change::Update,
+            },
+            Work::Action { set: None, .. } => Change::Delete,
+            Work::Action { .. } => Change::Update,
+        }
+    }
+
+    fn collect(&self, ex: &mut Exec<'_, '_>) -> Result<Vec<SourceRow>> {
+        let (source, width, filter, cursor) = match &self.work {
+            Work::Statement(plan) => match &**plan {
+                StatementPlan::Update(u) => (&u.source, u.width, &u.filter, &u.cursor),
+                StatementPlan::Delete(d) => (&d.source, d.width, &d.filter, &d.cursor),
+                _ => return Ok(Vec::new()),
+            },
+            Work::Action { table, fk, key, .. } => return matching(ex, table, &fk.slots, key),
+        };
+        let frame = Frame { width, outer: None, enough: None };
+        let mut found: Vec<SourceRow> = Vec::new();
+        let mut seen: Vec<(RelationId, RowKey)> = Vec::new();
+        let joined = !matches!(source, Source::Table(_));
+        for row in source_rows(ex, source, frame)? {
+            if !holds(ex, filter, &Env::row(&row.values))? {
+                continue;
+            }
+            // Of several partners of one target row only the first counts.
+            if joined {
+                let Some(target) = target_origin(&row) else { continue };
+                let id = (target.relation, target.key);
+                if seen.contains(&id) {
+                    continue;
+                }
+                seen.push(id);
+            }
+            found.push(row);
+        }
+        match cursor {
+            None => Ok(found),
+            Some(name) => at_cursor(ex, name, found),
+        }
+    }
+
+    /// The row as it is to be, from the row of FROM; nothing if the row is to be left alone.
+    fn target(&self, ex: &mut Exec<'_, '_>, row: &SourceRow, current: &Tuple) -> Result<Target> {
+        let Some(origin) = target_origin(row) else { return Err(error("XX000", "a row without a table")) };
+        let table = match &self.work {
+            Work::Action { table, .. } => Rc::clone(table),
+            Work::Statement(plan) => {
+                let target = write_target(plan)?;
+                match rows::part(target, origin.relation) {
+                    Some(part) => Rc::clone(&part.table),
+                    None => Rc::clone(&target.table),
+                }
+            }
+        };
+        let old = widened(ex, table.id, current, table.columns.len());
+        let new = match &self.work {
+            Work::Action { set: None, .. } => None,
+            Work::Action { fk, set: Some(set), .. } => {
+                let mut new = old.to_vec();
+                for (slot, value) in fk.slots.iter().zip(set) {
+                    new[*slot] = value.clone();
+                }
+                Some(new)
+            }
+            Work::Statement(plan) => match &**plan {
+                StatementPlan::Update(update) => {
+                    let mut new = old.to_vec();
+                    let place = |slot: usize| match rows::part(&update.target, table.id) {
+                        Some(part) => part.map.get(slot).copied().flatten(),
+                        None => Some(slot),
+                    };
+                    for (slot, value) in &update.set {
+                        let value = match value {
+                            Some(e) => e.eval(ex, &Env::row(&row.values))?,
+                            None => rows::default_of(ex, &update.target.table, *slot)?,
+                        };
+                        if let Some(at) = place(*slot) {
+                            new[at] = value;
+                        }
+                    }
+                    refuse_moves(ex, &update.target, &table, &new)?;
+                    Some(new)
+                }
+                _ => None,
+            },
+        };
+        let new = match new {
+            None => None,
+            Some(mut new) => {
+                rows::generate(ex, &table, &mut new)?;
+                Some(new.into())
+            }
+        };
+        Ok(Target { table, key: origin.key, values: Rc::clone(&row.values), old, new })
+    }
+
+    /// The row of FROM with the target's row replaced by its latest version; nothing if it does not
+    /// qualify any more.
+    fn recheck(&self, ex: &mut Exec<'_, '_>, row: &SourceRow, current: &Tuple) -> Result<Option<SourceRow>> {
+        match &self.work {
+            Work::Action { table, fk, key, .. } => {
+                let values = widened(ex, table.id, current, table.columns.len());
+                let same = fk.slots.iter().zip(key).all(|(s, v)| values[*s] == *v);
+                Ok(same.then(|| SourceRow { values, origins: row.origins.clone() }))
+            }
+            Work::Statement(plan) => {
+                let (source, filter) = match &**plan {
+                    StatementPlan::Update(u) => (&u.source, &u.filter),
+                    StatementPlan::Delete(d) => (&d.source, &d.filter),
+                    _ => return Ok(None),
+                };
+                let Some(origin) = target_origin(row) else { return Ok(None) };
+                let values = replaced(ex, source, row, origin, current)?;
+                let env = Env::row(&values);
+                let holds = still_holds(ex, source, &env)? && holds(ex, filter, &env)?;
+                Ok(holds.then(|| SourceRow { values: Rc::clone(&values), origins: row.origins.clone() }))
+            }
+        }
+    }
+
+    /// A newer version was met: looks at the row again, and goes on with it or with the next one.
+    fn again(&mut self, m: &mut Machine, cx: &mut StepContext<'_, Tuple>, current: &Tuple) -> Result<()> {
+        let Some((row, _)) = self.current.take() else { return Ok(()) };
+        let this = &*self;
+        let next = m.exec(cx, |ex| {
+            let Some(row) = this.recheck(ex, &row, current)? else { return Ok(None) };
+            let target = this.target(ex, &row, current)?;
+            Ok(Some((row, target)))
+        })?;
+        self.phase = if next.is_some() { Phase::Change } else { Phase::NextRow };
+        self.current = next;
+        Ok(())
+    }
+
+    fn done(&mut self, m: &mut Machine, cx: &mut StepContext<'_, Tuple>) -> Result<()> {
+        let Some((_, target)) = self.current.take() else { return Ok(()) };
+        let Target { table, old, new, values, .. } = target;
+        if let Some(new) = &new {
+            for fk in &table.outgoing {
+                if fk.slots.iter().any(|s| old[*s] != new[*s]) {
+                    m.after.push(AfterCheck::referencing(fk, new));
+                }
+            }
+        }
+        AfterCheck::push_referenced(&mut m.after, &table, &old, new.as_ref());
+        m.rows_written += 1;
+        let Work::Statement(plan) = &self.work else { return Ok(()) };
+        m.rows += 1;
+        let target = write_target(plan)?;
+        if target.returning.is_empty() {
+            return Ok(());
+        }
+        let mut shown = values.to_vec();
+        if let Some(new) = &new {
+            let in_root: Vec<Value> = match rows::part(target, table.id) {
+                Some(part) => mapped(new, &part.map),
+                None => new.to_vec(),
+            };
+            shown[..in_root.len()].clone_from_slice(&in_root);
+        }
+        let row = m.exec(cx, |ex| {
+            target.returning.iter().map(|e| e.eval(ex, &Env::row(&shown))).collect::<Result<Rc<[Value]>>>()
+        })?;
+        m.push_row(row);
+        Ok(())
+    }
+
+    fn change_step(&mut self, m: &mut Machine, cx: &mut StepContext<'_, Tuple>) -> Result<Option<Step<Tuple>>> {
+        let Some((_, target)) = &self.current else { return Ok(None) };
+        let table = Rc::clone(&target.table);
+        let (relation, key) = (table.id, target.key);
+        let Some(new) = target.new.clone() else { return Ok(Some(Step::Delete { relation, key })) };
+        if trigger::before_update(&table, &target.old, &new) == Verdict::Skip {
+            return Ok(None);
+        }
+        let old = Rc::clone(&target.old);
+        let version = m.exec(cx, |ex| {
+            rows::check(ex, &table, &new)?;
+            Ok(rows::version(ex, &table, Rc::clone(&new)))
+        })?;
+        let key_columns_changed = table.key_slots.iter().any(|s| old[*s] != new[*s]);
+        Ok(Some(Step::Update { relation, key, new: version, key_columns_changed }))
+    }
+}
+
+impl Task for ModifyTask {
+    fn run(
+        &mut self,
+        m: &mut Machine,
+        cx: &mut StepContext<'_, Tuple>,
+        last: StepOutcome<Tuple>,
+    ) -> Result<Flow> {
+        let mut last = last;
+        loop {
+            match self.phase {
+                Phase::Collect => {
+                    let this = &*self;
+                    let found = m.exec(cx, |ex| this.collect(ex))?;
+                    self.found = found.into_iter();
+                    self.phase = Phase::NextRow;
+                }
+                Phase::NextRow => {
+                    let Some(row) = self.found.next() else { return Ok(Flow::Done) };
+                    let this = &*self;
+                    let target = m.exec(cx, |ex| {
+                        let Some(origin) = target_origin(&row) else { return Ok(None) };
+                        let Some(current) = ex.cx.row(origin.relation, origin.key) else { return Ok(None) };
+                        this.target(ex, &row, &current).map(Some)
+                    })?;
+                    let Some(target) = target else { continue };
+                    trigger::refuse_unknown(&target.table, self.change())?;
+                    let locks_first = trigger::has_before_row(&target.table, self.change());
+                    let (relation, key) = (target.table.id, target.key);
+                    let strength = strength(&target);
+                    self.current = Some((row, target));
+                    self.phase = Phase::Change;
+                    if locks_first {
+                        self.phase = Phase::Locked;
+                        let policy = WaitPolicy::Block;
+                        return Ok(Flow::Yield(Step::LockRow { relation, key, strength, policy }));
+                    }
+                }
+                Phase::Locked => match std::mem::replace(&mut last, StepOutcome::Done) {
+                    StepOutcome::Locked { row, moved: true } | StepOutcome::Recheck(row) => {
+                        self.again(m, cx, &row)?;
+                    }
+                    StepOutcome::Locked { .. } | StepOutcome::Done | StepOutcome::Start => {
+                        self.phase = Phase::Change;
+                    }
+                    StepOutcome::Gone | StepOutcome::Unavailable => self.phase = Phase::NextRow,
+                },
+                Phase::Change => match self.change_step(m, cx)? {
+                    None => self.phase = Phase::NextRow,
+                    Some(step) => {
+                        self.phase = Phase::Changed;
+                        return Ok(Flow::Yield(step));
+                    }
+                },
+                Phase::Changed => match std::mem::replace(&mut last, StepOutcome::Done) {
+                    StepOutcome::Recheck(row) => self.again(m, cx, &row)?,
+                    StepOutcome::Gone | StepOutcome::Unavailable => self.phase = Phase::NextRow,
+                    _ => {
+                        self.phase = Phase::Checked;
+                        if let Some((_, target)) = &self.current
+                            && let Some(new) = &target.new
+                        {
+                            let table = Rc::clone(&target.table);
+                            let old = Some(Rc::clone(&target.old));
+                            let task = UniqueTask::new(table, target.key, Rc::clone(new), old);
+                            return Ok(Flow::First(Box::new(task)));
+                        }
+                    }
+                },
+                Phase::Checked => {
+                    self.done(m, cx)?;
+                    self.phase = Phase::NextRow;
+                }
+            }
+        }
+    }
+}
+
+fn strength(target: &Target) -> RowLockStrength {
+    match &target.new {
+        None => RowLockStrength::Update,
+        Some(new) => {
+            let changed = target.table.key_slots.iter().any(|s| target.old[*s] != new[*s]);
+            if changed { RowLockStrength::Update } else { RowLockStrength::NoKeyUpdate }
+        }
+    }
+}
+
+/// The first entry of FROM is what is changed.
+fn target_origin(row: &SourceRow) -> Option<&Origin> {
+    row.origins.iter().find(|o| o.item == 0)
+}
+
+fn write_target(plan: &StatementPlan) -> Result<&WriteTarget> {
+    match plan {
+        StatementPlan::Update(u) => Ok(&u.target),
+        StatementPlan::Delete(d) => Ok(&d.target),
+        StatementPlan::Insert(i) => Ok(&i.target),
+        StatementPlan::Query(_) => Err(error("XX000", "a query changes nothing")),
+    }
+}
+
+/// The row of FROM with one table's part taken from another version.
+pub(super) fn replaced(
+    ex: &Exec<'_, '_>,
+    source: &Source,
+    row: &SourceRow,
+    origin: &Origin,
+    current: &Tuple,
+) -> Result<Rc<[Value]>> {
+    let mut tables = Vec::new();
+    source.tables(&mut tables);
+    let Some(scan) = tables.into_iter().find(|s| s.item == origin.item) else {
+        return Err(error("XX000", "a row of no table"));
+    };
+    let part = super::scan::scanned(ex, scan, origin.relation, current);
+    let mut values = row.values.to_vec();
+    values[scan.offset..scan.offset + part.len().min(scan.width)]
+        .clone_from_slice(&part[..part.len().min(scan.width)]);
+    Ok(values.into())
+}
+
+/// An update that moves a row to another partition would be a deletion and an insertion.
+fn refuse_moves(ex: &mut Exec<'_, '_>, target: &WriteTarget, table: &Table, new: &[Value]) -> Result<()> {
+    if table.id == target.table.id || target.table.routing.is_none() {
+        return Ok(());
+    }
+    let Some(part) = rows::part(target, table.id) else { return Ok(()) };
+    let root = mapped(new, &part.map);
+    let (leaf, _, _) = rows::route(ex, target, root)?;
+    if leaf.id == table.id { Ok(()) } else { Err(not_modelled("updates that move rows to another partition")) }
+}
+
+/// The rows of a table with these values, as they are committed or our own now.
+pub(super) fn matching(
+    ex: &mut Exec<'_, '_>,
+    table: &Table,
+    slots: &[usize],
+    key: &[Value],
+) -> Result<Vec<SourceRow>> {
+    let mut found = Vec::new();
+    for (row, tuple) in keyed_rows(ex, table, slots, key)? {
+        let values = widened(ex, table.id, &tuple, table.columns.len());
+        if slots.iter().zip(key).all(|(s, v)| values[*s] == *v) {
+            let origin = Origin { item: 0, relation: table.id, key: row };
+            found.push((tuple.place, SourceRow { values, origins: smallvec::smallvec![origin] }));
+        }
+    }
+    found.sort_by_key(|(place, _)| *place);
+    Ok(found.into_iter().map(|(_, row)| row).collect())
+}
+
+/// Rows that may have the key: by an index over these columns if there is one.
+fn keyed_rows(
+    ex: &mut Exec<'_, '_>,
+    table: &Table,
+    slots: &[usize],
+    key: &[Value],
+) -> Result<Vec<(RowKey, Tuple)>> {
+    let serves = |i: &&crate::plan::TableIndex| {
+        i.predicate.is_none()
+            && i.parts.len() == slots.len()
+            && i.parts.iter().all(|p| matches!(p, crate::plan::KeyPart::Slot(s) if slots.contains(s)))
+    };
+    let Some(index) = table.indexes.iter().find(serves) else { return Ok(ex.cx.scan(table.id)) };
+    super::unique::ensure_built(ex, table.id, index)?;
+    let entry: Vec<Value> = index
+        .parts
+        .iter()
+        .filter_map(|p| match p {
+            crate::plan::KeyPart::Slot(s) => slots.iter().position(|x| x == s).map(|at| key[at].clone()),
+            crate::plan::KeyPart::Expression(_) => None,
+        })
+        .collect();
+    let rows: Vec<RowKey> = {
+        let state = ex.shared.get();
+        let data = state.indexes.get(&index.id);
+        data.and_then(|d| d.entries.get(entry.as_slice())).map_or_else(Vec::new, |r| r.to_vec())
+    };
+    Ok(rows.into_iter().filter_map(|row| Some((row, ex.cx.row(table.id, row)?))).collect())
+}
+
+/// WHERE CURRENT OF: the row that the cursor stands on.
+fn at_cursor(ex: &Exec<'_, '_>, name: &str, found: Vec<SourceRow>) -> Result<Vec<SourceRow>> {
+    let state = ex.shared.get();
+    let Some(cursor) = state.session(ex.session()).cursors.get(name) else {
+        return Err(error("34000", format!("cursor \"{name}\" does not exist")));
+    };
+    let at = cursor.at.checked_sub(1).and_then(|n| cursor.origins.get(n)).copied().flatten();
+    let Some((relation, key)) = at else {
+        return Err(error("24000", format!("cursor \"{name}\" is not positioned on a row")));
+    };
+    let same = |r: &SourceRow| r.origins.iter().any(|o| (o.relation, o.key) == (relation, key));
+    Ok(found.into_iter().filter(same).collect())
+}

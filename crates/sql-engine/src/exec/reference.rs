@@ -1,0 +1,355 @@
+//! Foreign keys: what is checked when all rows of a statement are changed, or at commit.
+//!
+//! Source: `RI_FKey_check` and its relatives in `src/backend/utils/adt/ri_triggers.c`: each check is a query
+//! of its own with a snapshot of its own, which locks the row that it relies on FOR KEY SHARE.
+
+use std::rc::Rc;
+
+use lock_table::{LockMode, LockTag, RelationId, Scope};
+use schema_rules::catalog::ReferentialAction;
+use transactions::{RowLockStrength, Step, StepContext, StepOutcome, WaitPolicy};
+
+use super::machine::{Flow, Machine, Task};
+use super::modify::{ModifyTask, Work, matching};
+use super::scan::{SourceRow, widened};
+use crate::error::{Result, SqlError, error};
+use crate::plan::{ForeignKey, Planner, Table};
+use crate::state::Tuple;
+use crate::value::Value;
+
+/// A check that waits for the statement's end.
+#[derive(Clone, Debug)]
+pub(crate) enum AfterCheck {
+    /// A row refers to this key.
+    Referencing { fk: Rc<ForeignKey>, key: Vec<Value> },
+    /// A key that others may refer to is gone, or is now another.
+    Referenced { fk: Rc<ForeignKey>, key: Vec<Value>, new: Option<Vec<Value>> },
+}
+
+/// A check that waits for the commit.
+#[derive(Clone, Debug)]
+pub(crate) struct Deferred(pub(crate) AfterCheck);
+
+impl AfterCheck {
+    pub(super) fn referencing(fk: &Rc<ForeignKey>, row: &[Value]) -> Self {
+        Self::Referencing { fk: Rc::clone(fk), key: fk.slots.iter().map(|s| row[*s].clone()).collect() }
+    }
+
+    /// What the deletion or update of a row means for those who refer to it.
+    pub(super) fn push_referenced(
+        after: &mut Vec<Self>,
+        table: &Table,
+        old: &[Value],
+        new: Option<&Rc<[Value]>>,
+    ) {
+        for fk in &table.incoming {
+            let of = |row: &[Value]| -> Vec<Value> {
+                fk.referenced_slots.iter().map(|s| row.get(*s).cloned().unwrap_or_default()).collect()
+            };
+            let key = of(old);
+            let new = new.map(|row| of(row));
+            // A key with NULL in it is referred to by nobody; one that stays is nobody's concern.
+            if !key.iter().any(Value::is_null) && new.as_ref() != Some(&key) {
+                after.push(Self::Referenced { fk: Rc::clone(fk), key, new });
+            }
+        }
+    }
+
+    fn is_deferred(&self) -> bool {
+        match self {
+            Self::Referencing { fk, .. } => fk.initially_deferred,
+            Self::Referenced { fk, .. } => {
+                fk.initially_deferred && fk.on_delete == ReferentialAction::NoAction
+            }
+        }
+    }
+}
+
+/// Works off what was left for the end of the statement.
+#[derive(Default)]
+pub(super) struct AfterTask;
+
+impl Task for AfterTask {
+    fn run(
+        &mut self,
+        m: &mut Machine,
+        _cx: &mut StepContext<'_, Tuple>,
+        _last: StepOutcome<Tuple>,
+    ) -> Result<Flow> {
+        while !m.after.is_empty() {
+            let check = m.after.remove(0);
+            if check.is_deferred() {
+                let session = m.session;
+                m.shared.edit().session_mut(session).deferred.push(Deferred(check));
+                continue;
+            }
+            return Ok(Flow::First(Box::new(CheckTask::new(check))));
+        }
+        Ok(Flow::Done)
+    }
+}
+
+/// Works off what was left for the commit.
+pub(crate) struct DeferredTask;
+
+impl Task for DeferredTask {
+    fn run(
+        &mut self,
+        m: &mut Machine,
+        _cx: &mut StepContext<'_, Tuple>,
+        _last: StepOutcome<Tuple>,
+    ) -> Result<Flow> {
+        let session = m.session;
+        let next = {
+            let mut state = m.shared.edit();
+            let deferred = &mut state.session_mut(session).deferred;
+            if deferred.is_empty() { None } else { Some(deferred.remove(0)) }
+        };
+        Ok(match next {
+            Some(Deferred(check)) => Flow::First(Box::new(CheckTask::new(check))),
+            None => Flow::Done,
+        })
+    }
+}
+
+enum Phase {
+    Lock(usize),
+    Snapshot,
+    Find,
+    Locking,
+    Acting,
+}
+
+/// One check.
+struct CheckTask {
+    check: AfterCheck,
+    phase: Phase,
+    tables: Vec<Rc<Table>>,
+    found: std::vec::IntoIter<(Rc<Table>, SourceRow)>,
+}
+
+impl CheckTask {
+    fn new(check: AfterCheck) -> Self {
+        Self { check, phase: Phase::Lock(0), tables: Vec::new(), found: Vec::new().into_iter() }
+    }
+
+    /// The table that is looked into, and the columns that must have the key.
+    fn looks_into(&self) -> (RelationId, &[usize], &[Value]) {
+        match &self.check {
+            AfterCheck::Referencing { fk, key } => (fk.referenced, &fk.referenced_slots, key),
+            AfterCheck::Referenced { fk, key, .. } => (fk.table, &fk.slots, key),
+        }
+    }
+
+    /// What the action is about: to lock and refuse, or to change.
+    fn action(&self) -> Option<ReferentialAction> {
+        match &self.check {
+            AfterCheck::Referencing { .. } => None,
+            AfterCheck::Referenced { fk, new: None, .. } => Some(fk.on_delete),
+            AfterCheck::Referenced { fk, new: Some(_), .. } => Some(fk.on_update),
+        }
+    }
+
+    fn mode(&self) -> LockMode {
+        match self.action() {
+            None | Some(ReferentialAction::NoAction | ReferentialAction::Restrict) => LockMode::RowShare,
+            Some(_) => LockMode::RowExclusive,
+        }
+    }
+
+    fn load(&mut self, m: &Machine) -> Result<()> {
+        let (relation, ..) = self.looks_into();
+        self.tables = tables_below(m, relation)?;
+        Ok(())
+    }
+
+    fn violation(&self) -> SqlError {
+        let message = match &self.check {
+            AfterCheck::Referencing { fk, .. } => format!(
+                "insert or update on table \"{}\" violates foreign key constraint \"{}\"",
+                fk.table_name, fk.name
+            ),
+            AfterCheck::Referenced { fk, .. } => format!(
+                "update or delete on table \"{}\" violates foreign key constraint \"{}\" on table \"{}\"",
+                fk.referenced_name, fk.name, fk.table_name
+            ),
+        };
+        error("23503", message)
+    }
+
+    /// Whether another row has taken the key over: then nobody refers to nothing.
+    fn is_replaced(&self, m: &mut Machine, cx: &mut StepContext<'_, Tuple>) -> Result<bool> {
+        let AfterCheck::Referenced { fk, key, .. } = &self.check else { return Ok(false) };
+        if self.action() != Some(ReferentialAction::NoAction) {
+            return Ok(false);
+        }
+        for table in tables_below(m, fk.referenced)? {
+            if !m.exec(cx, |ex| matching(ex, &table, &fk.referenced_slots, key))?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn find(&mut self, m: &mut Machine, cx: &mut StepContext<'_, Tuple>) -> Result<()> {
+        let (root, slots, key) = self.looks_into();
+        let root_table = self.tables.iter().find(|t| t.id == root).cloned();
+        let mut all = Vec::new();
+        for table in &self.tables {
+            let places = match &root_table {
+                Some(root) if root.id != table.id => by_name(root, table, slots),
+                _ => slots.to_vec(),
+            };
+            let found = m.exec(cx, |ex| matching(ex, table, &places, key))?;
+            all.extend(found.into_iter().map(|row| (Rc::clone(table), row)));
+        }
+        self.found = all.into_iter();
+        Ok(())
+    }
+
+    /// The changes that the action makes.
+    fn act(&mut self) -> Option<Box<dyn Task>> {
+        let AfterCheck::Referenced { fk, key, new } = &self.check else { return None };
+        let table = self.tables.pop()?;
+        let set = match self.action()? {
+            ReferentialAction::Cascade => new.clone(),
+            ReferentialAction::SetNull => Some(vec![Value::Null; key.len()]),
+            ReferentialAction::SetDefault => {
+                let defaults = fk.slots.iter().map(|s| {
+                    let default = table.columns.get(*s).and_then(|c| c.default.as_ref());
+                    default.and_then(|d| d.as_constant().cloned()).unwrap_or_default()
+                });
+                Some(defaults.collect())
+            }
+            ReferentialAction::NoAction | ReferentialAction::Restrict => return None,
+        };
+        let work = Work::Action { table, fk: Rc::clone(fk), key: key.clone(), set };
+        Some(Box::new(ModifyTask::new(work)))
+    }
+}
+
+/// A table with everything that a write has to know, and the tables below it that have rows.
+fn tables_below(m: &Machine, relation: RelationId) -> Result<Vec<Rc<Table>>> {
+    let (catalog, lookup) = {
+        let mut state = m.shared.edit();
+        (state.catalog_of(m.session), state.session(m.session).lookup.clone())
+    };
+    let mut tables = Vec::new();
+    for id in catalog.with_descendants(relation) {
+        let Some(found) = catalog.relation(id).cloned() else { continue };
+        if found.has_heap() || id == relation {
+            tables.push(Rc::new(Planner::new(&catalog, &lookup, &[]).table(&found)?));
+        }
+    }
+    Ok(tables)
+}
+
+fn by_name(root: &Table, table: &Table, slots: &[usize]) -> Vec<usize> {
+    let place = |slot: &usize| {
+        let name = root.column_name(*slot);
+        table.columns.iter().position(|c| !c.dropped && &*c.name == name).unwrap_or(*slot)
+    };
+    slots.iter().map(place).collect()
+}
+
+impl Task for CheckTask {
+    fn run(
+        &mut self,
+        m: &mut Machine,
+        cx: &mut StepContext<'_, Tuple>,
+        last: StepOutcome<Tuple>,
+    ) -> Result<Flow> {
+        let mut last = last;
+        loop {
+            match self.phase {
+                Phase::Lock(0) if matches!(&self.check, AfterCheck::Referencing { key, .. }
+                    if key.iter().any(Value::is_null)) =>
+                {
+                    return Ok(Flow::Done);
+                }
+                Phase::Lock(n) => {
+                    if self.tables.is_empty() {
+                        self.load(m)?;
+                    }
+                    let Some(table) = self.tables.get(n) else {
+                        self.phase = Phase::Snapshot;
+                        continue;
+                    };
+                    self.phase = Phase::Lock(n + 1);
+                    return Ok(Flow::Yield(Step::Lock {
+                        tag: LockTag::Relation(table.id),
+                        mode: self.mode(),
+                        scope: Scope::Transaction,
+                        policy: WaitPolicy::Block,
+                    }));
+                }
+                Phase::Snapshot => {
+                    self.phase = Phase::Find;
+                    return Ok(Flow::Yield(Step::TakeSnapshot));
+                }
+                Phase::Find => {
+                    if self.mode() == LockMode::RowExclusive {
+                        self.phase = Phase::Acting;
+                        continue;
+                    }
+                    if self.is_replaced(m, cx)? {
+                        return Ok(Flow::Done);
+                    }
+                    self.find(m, cx)?;
+                    self.phase = Phase::Locking;
+                    last = StepOutcome::Start;
+                }
+                Phase::Locking => {
+                    let decided = match std::mem::replace(&mut last, StepOutcome::Done) {
+                        StepOutcome::Locked { row, .. } => self.still_there(m, cx, &row)?,
+                        _ => false,
+                    };
+                    let referencing = matches!(self.check, AfterCheck::Referencing { .. });
+                    if decided {
+                        return if referencing { Ok(Flow::Done) } else { Err(self.violation()) };
+                    }
+                    match self.found.as_slice().first() {
+                        Some((table, row)) => {
+                            let Some(origin) = row.origins.first() else { return Ok(Flow::Done) };
+                            let (relation, key) = (table.id, origin.key);
+                            self.phase = Phase::Locking;
+                            return Ok(Flow::Yield(Step::LockRow {
+                                relation,
+                                key,
+                                strength: RowLockStrength::KeyShare,
+                                policy: WaitPolicy::Block,
+                            }));
+                        }
+                        None if referencing => return Err(self.violation()),
+                        None => return Ok(Flow::Done),
+                    }
+                }
+                Phase::Acting => {
+                    return Ok(match self.act() {
+                        Some(task) => Flow::First(task),
+                        None => Flow::Done,
+                    });
+                }
+            }
+        }
+    }
+}
+
+impl CheckTask {
+    /// Whether the row that was locked still has the key, in its latest version.
+    fn still_there(
+        &mut self,
+        m: &mut Machine,
+        cx: &mut StepContext<'_, Tuple>,
+        current: &Tuple,
+    ) -> Result<bool> {
+        let Some((table, _)) = self.found.next() else { return Ok(false) };
+        let (root, slots, key) = self.looks_into();
+        let places = match self.tables.iter().find(|t| t.id == root) {
+            Some(root) if root.id != table.id => by_name(root, &table, slots),
+            _ => slots.to_vec(),
+        };
+        let values = m.exec(cx, |ex| Ok(widened(ex, table.id, current, table.columns.len())))?;
+        Ok(places.iter().zip(key).all(|(s, v)| values[*s] == *v))
+    }
+}

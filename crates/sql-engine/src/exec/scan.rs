@@ -1,0 +1,510 @@
+//! Rows of the sources of FROM, as the statement's snapshot shows them.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::rc::Rc;
+
+use lock_table::{RelationId, RowKey};
+use smallvec::SmallVec;
+use sql_syntax::ast::JoinKind;
+
+use super::{Exec, unique};
+use crate::error::{Result, error};
+use crate::expr::{Arithmetic, Comparison, Env, Typed};
+use crate::plan::{Access, JoinSource, Source, TableIndex, TableScan};
+use crate::state::Tuple;
+use crate::value::Value;
+
+/// Where a part of a joined row comes from.
+#[derive(Clone, Debug)]
+pub(super) struct Origin {
+    pub(super) item: usize,
+    pub(super) relation: RelationId,
+    pub(super) key: RowKey,
+}
+
+/// A row of FROM.
+#[derive(Clone, Debug)]
+pub(super) struct SourceRow {
+    pub(super) values: Rc<[Value]>,
+    pub(super) origins: SmallVec<[Origin; 1]>,
+}
+
+/// How many values a FROM has, and what surrounds it.
+#[derive(Clone, Copy)]
+pub(super) struct Frame<'e> {
+    pub(super) width: usize,
+    pub(super) outer: Option<&'e Env<'e>>,
+    /// That many rows are enough, if they come in the order of the index.
+    pub(super) enough: Option<(usize, bool)>,
+}
+
+impl Frame<'_> {
+    fn env<'r>(&'r self, row: &'r [Value]) -> Env<'r> {
+        Env { row, outer: self.outer }
+    }
+}
+
+/// All rows of a source.
+pub(super) fn rows(ex: &mut Exec<'_, '_>, source: &Source, frame: Frame<'_>) -> Result<Vec<SourceRow>> {
+    match source {
+        Source::Nothing => {
+            let values: Rc<[Value]> = vec![Value::Null; frame.width].into();
+            Ok(vec![SourceRow { values, origins: SmallVec::new() }])
+        }
+        Source::Table(scan) => table_rows(ex, scan, frame),
+        Source::Sub { plan, offset, filter } => {
+            let found = ex.subquery(plan, &frame.env(&[]))?;
+            plain_rows(ex, found.iter().map(|r| r.to_vec()), *offset, filter, frame)
+        }
+        Source::Stored { id, offset, filter, .. } => {
+            let found = ex.stored.get(id).cloned().unwrap_or_default();
+            plain_rows(ex, found.iter().map(|r| r.to_vec()), *offset, filter, frame)
+        }
+        Source::Series { args, offset, ordinality, filter } => {
+            let args: Vec<Value> =
+                args.iter().map(|a| a.eval(ex, &frame.env(&[]))).collect::<Result<_>>()?;
+            let values = series(&args)?;
+            plain_rows(ex, numbered(values, *ordinality), *offset, filter, frame)
+        }
+        Source::Unnest { array, offset, ordinality, filter } => {
+            let values = match array.eval(ex, &frame.env(&[]))? {
+                Value::Array(items) => items.to_vec(),
+                _ => Vec::new(),
+            };
+            plain_rows(ex, numbered(values, *ordinality), *offset, filter, frame)
+        }
+        Source::Value { value, offset, filter } => {
+            let value = value.eval(ex, &frame.env(&[]))?;
+            plain_rows(ex, [vec![value]].into_iter(), *offset, filter, frame)
+        }
+        Source::Join(join) => join_rows(ex, join, frame),
+    }
+}
+
+fn numbered(values: Vec<Value>, ordinality: bool) -> impl Iterator<Item = Vec<Value>> {
+    values.into_iter().enumerate().map(move |(n, value)| {
+        if ordinality { vec![value, Value::Int(n as i64 + 1)] } else { vec![value] }
+    })
+}
+
+fn plain_rows(
+    ex: &mut Exec<'_, '_>,
+    found: impl Iterator<Item = Vec<Value>>,
+    offset: usize,
+    filter: &[Typed],
+    frame: Frame<'_>,
+) -> Result<Vec<SourceRow>> {
+    let mut rows = Vec::new();
+    for part in found {
+        let values = placed(&part, offset, frame.width);
+        if holds(ex, filter, &frame.env(&values))? {
+            rows.push(SourceRow { values: values.into(), origins: SmallVec::new() });
+        }
+    }
+    Ok(rows)
+}
+
+/// A part of a row at its place in the whole.
+fn placed(part: &[Value], offset: usize, width: usize) -> Vec<Value> {
+    let mut values = vec![Value::Null; width.max(offset + part.len())];
+    values[offset..offset + part.len()].clone_from_slice(part);
+    values
+}
+
+/// Whether all the conditions hold.
+pub(super) fn holds(ex: &mut Exec<'_, '_>, conditions: &[Typed], env: &Env<'_>) -> Result<bool> {
+    for condition in conditions {
+        if !condition.holds(ex, env)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// A table's values with those that the row is too old to have.
+pub(super) fn widened(ex: &Exec<'_, '_>, relation: RelationId, tuple: &Tuple, width: usize) -> Rc<[Value]> {
+    let values = tuple.values.clone().unwrap_or_default();
+    if values.len() >= width {
+        return values;
+    }
+    let state = ex.shared.get();
+    let missing = state.tables.get(&relation).map_or(&[][..], |t| &t.missing);
+    (0..width)
+        .map(|at| values.get(at).or_else(|| missing.get(at)).cloned().unwrap_or_default())
+        .collect()
+}
+
+/// A row of a table below the scanned one, in the scanned one's columns.
+pub(super) fn mapped(values: &[Value], map: &[Option<usize>]) -> Vec<Value> {
+    map.iter().map(|at| at.and_then(|at| values.get(at)).cloned().unwrap_or_default()).collect()
+}
+
+/// The values that a scan makes of a row's version.
+pub(super) fn scanned(
+    ex: &Exec<'_, '_>,
+    scan: &TableScan,
+    relation: RelationId,
+    tuple: &Tuple,
+) -> Rc<[Value]> {
+    match scan.parts.iter().find(|(part, _)| *part == relation) {
+        Some((_, map)) => {
+            let width = map.iter().flatten().max().map_or(0, |at| at + 1);
+            mapped(&widened(ex, relation, tuple, width), map).into()
+        }
+        None => widened(ex, relation, tuple, scan.width),
+    }
+}
+
+fn table_rows(ex: &mut Exec<'_, '_>, scan: &TableScan, frame: Frame<'_>) -> Result<Vec<SourceRow>> {
+    let mut rows = Vec::new();
+    if scan.has_heap {
+        own_rows(ex, scan, frame, &mut rows)?;
+    }
+    for (part, _) in &scan.parts {
+        let found = ex.cx.scan(*part);
+        in_place_order(found, |key, tuple| add_row(ex, scan, *part, key, &tuple, frame, &mut rows))?;
+    }
+    Ok(rows)
+}
+
+/// In the order in which the versions stand in the file.
+fn in_place_order(
+    mut found: Vec<(RowKey, Tuple)>,
+    mut each: impl FnMut(RowKey, Tuple) -> Result<bool>,
+) -> Result<()> {
+    found.sort_by_key(|(_, tuple)| tuple.place);
+    for (key, tuple) in found {
+        if !each(key, tuple)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn own_rows(
+    ex: &mut Exec<'_, '_>,
+    scan: &TableScan,
+    frame: Frame<'_>,
+    rows: &mut Vec<SourceRow>,
+) -> Result<()> {
+    let relation = scan.relation;
+    let index = |id: RelationId| scan.indexes.iter().find(|i| i.id == id);
+    let keys: Vec<RowKey> = match &scan.access {
+        Access::Sequential => {
+            let found = ex.cx.scan(relation);
+            return in_place_order(found, |key, tuple| {
+                add_row(ex, scan, relation, key, &tuple, frame, rows)
+            });
+        }
+        Access::Index { index: id, equal, low, high } => {
+            let Some(index) = index(*id) else { return Ok(()) };
+            let env = frame.env(&[]);
+            let equal = equal.iter().map(|e| e.eval(ex, &env)).collect::<Result<Vec<_>>>()?;
+            let low = low.as_ref().map(|(e, included)| Ok((e.eval(ex, &env)?, *included))).transpose()?;
+            let high = high.as_ref().map(|(e, included)| Ok((e.eval(ex, &env)?, *included))).transpose()?;
+            unique::ensure_built(ex, relation, index)?;
+            let range = Range { equal, low, high };
+            if let Some((enough, descending)) = frame.enough {
+                return ordered_rows(ex, scan, index, &range, (enough, descending), frame, rows);
+            }
+            range.lookup(ex, index)
+        }
+        Access::AnyOf { index: id, values, .. } => {
+            let Some(index) = index(*id) else { return Ok(()) };
+            let Value::Array(values) = values.eval(ex, &frame.env(&[]))? else { return Ok(()) };
+            unique::ensure_built(ex, relation, index)?;
+            let one = |v: &Value| Range { equal: vec![v.clone()], low: None, high: None }.lookup(ex, index);
+            values.iter().flat_map(one).collect()
+        }
+    };
+    let mut found: Vec<(RowKey, Tuple)> = Vec::with_capacity(keys.len());
+    for key in keys {
+        if let Some(tuple) = ex.cx.row(relation, key) {
+            found.push((key, tuple));
+        }
+    }
+    found.sort_by_key(|(key, tuple)| (tuple.place, *key));
+    found.dedup_by_key(|(key, _)| *key);
+    in_place_order(found, |key, tuple| add_row(ex, scan, relation, key, &tuple, frame, rows))
+}
+
+/// Rows in the order of the index, no more than are wanted.
+fn ordered_rows(
+    ex: &mut Exec<'_, '_>,
+    scan: &TableScan,
+    index: &TableIndex,
+    range: &Range,
+    (enough, descending): (usize, bool),
+    frame: Frame<'_>,
+    rows: &mut Vec<SourceRow>,
+) -> Result<()> {
+    let mut after: Option<Box<[Value]>> = None;
+    let at_once = enough.clamp(16, 4096);
+    while rows.len() < enough {
+        let (keys, last) = range.chunk(ex, index, after.as_deref(), at_once, descending);
+        for (entry, key) in keys {
+            let Some(tuple) = ex.cx.row(scan.relation, key) else { continue };
+            // A row that was updated has entries for its old keys too: only that of the visible version counts.
+            let values = widened(ex, scan.relation, &tuple, scan.width);
+            if unique::key_of(ex, index, &values)?.is_some_and(|k| k == entry) {
+                add_row(ex, scan, scan.relation, key, &tuple, frame, rows)?;
+            }
+            if rows.len() >= enough {
+                return Ok(());
+            }
+        }
+        match last {
+            Some(last) => after = Some(last),
+            None => return Ok(()),
+        }
+    }
+    Ok(())
+}
+
+fn add_row(
+    ex: &mut Exec<'_, '_>,
+    scan: &TableScan,
+    relation: RelationId,
+    key: RowKey,
+    tuple: &Tuple,
+    frame: Frame<'_>,
+    rows: &mut Vec<SourceRow>,
+) -> Result<bool> {
+    ex.rows_read += 1;
+    let mut values = scanned(ex, scan, relation, tuple);
+    if scan.offset > 0 || frame.width > scan.width {
+        values = placed(&values, scan.offset, frame.width).into();
+    }
+    if holds(ex, &scan.filter, &frame.env(&values))? {
+        let origin = Origin { item: scan.item, relation, key };
+        rows.push(SourceRow { values, origins: SmallVec::from_elem(origin, 1) });
+    }
+    Ok(true)
+}
+
+/// A stretch of an index.
+struct Range {
+    equal: Vec<Value>,
+    low: Option<(Value, bool)>,
+    high: Option<(Value, bool)>,
+}
+
+impl Range {
+    /// NULL equals nothing and lies between nothing.
+    fn is_empty(&self) -> bool {
+        let null = |b: &Option<(Value, bool)>| b.as_ref().is_some_and(|(v, _)| v.is_null());
+        self.equal.iter().any(Value::is_null) || null(&self.low) || null(&self.high)
+    }
+
+    fn start(&self) -> Box<[Value]> {
+        let low = self.low.iter().map(|(v, _)| v.clone());
+        self.equal.iter().cloned().chain(low).collect()
+    }
+
+    /// Whether an entry lies in the stretch; nothing if neither it nor any after it does.
+    fn takes(&self, entry: &[Value]) -> Option<bool> {
+        if entry.len() < self.equal.len() || entry[..self.equal.len()] != self.equal[..] {
+            return None;
+        }
+        let next = entry.get(self.equal.len());
+        let (Some(next), true) = (next, self.low.is_some() || self.high.is_some()) else { return Some(true) };
+        if let Some((high, included)) = &self.high {
+            let op = if *included { Comparison::Le } else { Comparison::Lt };
+            match op.apply(next, high) {
+                Some(true) => {}
+                _ => return None,
+            }
+        }
+        if let Some((low, included)) = &self.low {
+            let op = if *included { Comparison::Ge } else { Comparison::Gt };
+            return Some(op.apply(next, low) == Some(true));
+        }
+        Some(true)
+    }
+
+    fn lookup(&self, ex: &Exec<'_, '_>, index: &TableIndex) -> Vec<RowKey> {
+        let state = ex.shared.get();
+        let Some(data) = state.indexes.get(&index.id) else { return Vec::new() };
+        let mut found = Vec::new();
+        if self.is_empty() {
+            return found;
+        }
+        for (entry, rows) in data.entries.range(self.start()..) {
+            match self.takes(entry) {
+                None => break,
+                Some(true) => found.extend(rows.iter().copied()),
+                Some(false) => {}
+            }
+        }
+        found
+    }
+
+    /// The next entries after `after`, in the index's order or against it; and where to go on.
+    #[allow(clippy::type_complexity)]
+    fn chunk(
+        &self,
+        ex: &Exec<'_, '_>,
+        index: &TableIndex,
+        after: Option<&[Value]>,
+        at_once: usize,
+        descending: bool,
+    ) -> (Vec<(Box<[Value]>, RowKey)>, Option<Box<[Value]>>) {
+        let state = ex.shared.get();
+        let Some(data) = state.indexes.get(&index.id) else { return (Vec::new(), None) };
+        if self.is_empty() {
+            return (Vec::new(), None);
+        }
+        let mut found = Vec::new();
+        let mut last = None;
+        let mut add = |entry: &Box<[Value]>, rows: &SmallVec<[RowKey; 2]>| {
+            found.extend(rows.iter().map(|row| (entry.clone(), *row)));
+            if found.len() >= at_once {
+                last = Some(entry.clone());
+            }
+            last.is_some()
+        };
+        if descending {
+            let end = after.map_or(Bound::Unbounded, |a| Bound::Excluded(Box::from(a)));
+            let range = data.entries.range((Bound::Included(self.start()), end)).rev();
+            for (entry, rows) in range {
+                // Walking down from the end, entries beyond the stretch come first.
+                if self.takes(entry) == Some(true) && add(entry, rows) {
+                    break;
+                }
+            }
+        } else {
+            let start = match after {
+                Some(after) => Bound::Excluded(Box::from(after)),
+                None => Bound::Included(self.start()),
+            };
+            for (entry, rows) in data.entries.range((start, Bound::Unbounded)) {
+                match self.takes(entry) {
+                    None => break,
+                    Some(true) if add(entry, rows) => break,
+                    Some(_) => {}
+                }
+            }
+        }
+        (found, last)
+    }
+}
+
+fn join_rows(ex: &mut Exec<'_, '_>, join: &JoinSource, frame: Frame<'_>) -> Result<Vec<SourceRow>> {
+    let frame = Frame { enough: None, ..frame };
+    let left = rows(ex, &join.left, frame)?;
+    let right = rows(ex, &join.right, frame)?;
+    let keys = |ex: &mut Exec<'_, '_>, row: &SourceRow, of_left: bool| -> Result<Option<Vec<Value>>> {
+        let mut key = Vec::with_capacity(join.equal.len());
+        for (l, r) in &join.equal {
+            let value = if of_left { l } else { r }.eval(ex, &frame.env(&row.values))?;
+            if value.is_null() {
+                return Ok(None);
+            }
+            key.push(value);
+        }
+        Ok(Some(key))
+    };
+    let mut by_key: BTreeMap<Vec<Value>, Vec<usize>> = BTreeMap::new();
+    for (at, row) in right.iter().enumerate() {
+        if let Some(key) = keys(ex, row, false)? {
+            by_key.entry(key).or_default().push(at);
+        }
+    }
+    let mut matched = vec![false; right.len()];
+    let mut joined = Vec::new();
+    for l in &left {
+        let mut any = false;
+        if let Some(key) = keys(ex, l, true)? {
+            for &at in by_key.get(&key).map_or(&[][..], Vec::as_slice) {
+                let row = merged(l, &right[at], join.right_slots);
+                if holds(ex, &join.on, &frame.env(&row.values))? {
+                    (any, matched[at]) = (true, true);
+                    joined.push(row);
+                }
+            }
+        }
+        if !any && matches!(join.kind, JoinKind::Left | JoinKind::Full) {
+            joined.push(l.clone());
+        }
+    }
+    if matches!(join.kind, JoinKind::Right | JoinKind::Full) {
+        let unmatched = right.iter().zip(&matched).filter(|(_, m)| !**m);
+        joined.extend(unmatched.map(|(r, _)| r.clone()));
+    }
+    Ok(joined)
+}
+
+fn merged(left: &SourceRow, right: &SourceRow, (from, to): (usize, usize)) -> SourceRow {
+    let mut values = left.values.to_vec();
+    values[from..to].clone_from_slice(&right.values[from..to]);
+    let origins = left.origins.iter().chain(&right.origins).cloned().collect();
+    SourceRow { values: values.into(), origins }
+}
+
+/// Whether a row with one of its tables' rows replaced still satisfies all that the source demands
+/// (`EvalPlanQual`); outer joins' conditions are not looked at again.
+pub(super) fn still_holds(ex: &mut Exec<'_, '_>, source: &Source, env: &Env<'_>) -> Result<bool> {
+    match source {
+        Source::Table(scan) => holds(ex, &scan.filter, env),
+        Source::Sub { filter, .. }
+        | Source::Stored { filter, .. }
+        | Source::Series { filter, .. }
+        | Source::Unnest { filter, .. }
+        | Source::Value { filter, .. } => holds(ex, filter, env),
+        Source::Nothing => Ok(true),
+        Source::Join(join) => {
+            if !matches!(join.kind, JoinKind::Inner | JoinKind::Cross) {
+                return still_holds(ex, &join.left, env);
+            }
+            for (l, r) in &join.equal {
+                if Comparison::Eq.apply(&l.eval(ex, env)?, &r.eval(ex, env)?) != Some(true) {
+                    return Ok(false);
+                }
+            }
+            Ok(holds(ex, &join.on, env)?
+                && still_holds(ex, &join.left, env)?
+                && still_holds(ex, &join.right, env)?)
+        }
+    }
+}
+
+fn series(args: &[Value]) -> Result<Vec<Value>> {
+    const MOST: usize = 50_000_000;
+    if args.iter().any(Value::is_null) {
+        return Ok(Vec::new());
+    }
+    let step = match (args.get(2), &args[0]) {
+        (Some(step), _) => step.clone(),
+        (None, Value::Numeric(_)) => Value::Numeric(crate::value::Decimal::from(1)),
+        (None, _) => Value::Int(1),
+    };
+    let up = match &step {
+        Value::Interval(i) => i.span().signum() as i64,
+        Value::Int(n) => n.signum(),
+        Value::Numeric(n) => n.signum(),
+        _ => 1,
+    };
+    if up == 0 {
+        return Err(error("22023", "step size cannot equal zero"));
+    }
+    let ty = match &args[0] {
+        Value::Int(_) => crate::value::Type::Int8,
+        Value::Numeric(_) => crate::value::Type::Numeric(None),
+        _ => crate::value::Type::Timestamp(None),
+    };
+    let mut values = Vec::new();
+    let mut at = args[0].clone();
+    let inside = |v: &Value| if up > 0 { *v <= args[1] } else { *v >= args[1] };
+    while inside(&at) {
+        values.push(at.clone());
+        if values.len() > MOST {
+            return Err(error("54000", "a series of more than 50 million values"));
+        }
+        match Arithmetic::Add.apply(at, step.clone(), &ty) {
+            Ok(next) => at = next,
+            Err(_) => break,
+        }
+    }
+    Ok(values)
+}

@@ -1,0 +1,316 @@
+//! What all sessions of a server share, and what each keeps for itself.
+//!
+//! Statements run as state machines inside of [`transactions::Backends`]; they reach this state by a shared
+//! handle and hold it only for the length of one step.
+
+use std::cell::{Ref, RefCell, RefMut};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use lock_table::{RelationId, RowKey, SessionId};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use rustc_hash::FxHashMap;
+use schema_rules::catalog::Change;
+use schema_rules::{Catalog, PgVersion};
+use sim_clock::Nanos;
+use smallvec::SmallVec;
+
+use crate::cost::Durations;
+use crate::database::Prepared;
+use crate::plan::ResultColumn;
+use crate::value::{Type, Value};
+
+/// A row's version: what [`transactions`] keeps for us.
+#[derive(Clone, Debug, Default)]
+pub struct Tuple {
+    /// Where it would stand in the table's file: later versions come later, as they do there.
+    pub(crate) place: u64,
+    /// Its values by column number; shorter than the table's columns if it is older than the last of them.
+    pub(crate) values: Option<Rc<[Value]>>,
+}
+
+impl Tuple {
+    pub(crate) fn values(&self) -> &[Value] {
+        self.values.as_deref().unwrap_or(&[])
+    }
+}
+
+impl PartialEq for Tuple {
+    fn eq(&self, other: &Self) -> bool {
+        self.place == other.place && self.values == other.values
+    }
+}
+
+impl Eq for Tuple {}
+
+/// The key of an index entry.
+pub(crate) type IndexKey = Box<[Value]>;
+
+/// The entries of an index. An entry stays as long as any version of its row may have the key, and may stay
+/// longer: who follows it looks at the row.
+#[derive(Debug, Default)]
+pub(crate) struct IndexData {
+    pub(crate) entries: BTreeMap<IndexKey, SmallVec<[RowKey; 2]>>,
+}
+
+impl IndexData {
+    pub(crate) fn add(&mut self, key: IndexKey, row: RowKey) {
+        let rows = self.entries.entry(key).or_default();
+        if !rows.contains(&row) {
+            rows.push(row);
+        }
+    }
+}
+
+/// What is known of a table beside its rows.
+#[derive(Debug, Default)]
+pub(crate) struct TableData {
+    pub(crate) next_row: RowKey,
+    pub(crate) next_place: u64,
+    /// The values of columns that rows older than the column do not have.
+    pub(crate) missing: Vec<Value>,
+    /// The indexes whose entries are kept; others are built when they are first needed.
+    pub(crate) built: Vec<RelationId>,
+    /// How many rows there are, for estimates.
+    pub(crate) live_rows: u64,
+}
+
+/// A sequence; it belongs to no transaction.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SequenceData {
+    pub(crate) last: i64,
+    pub(crate) called: bool,
+}
+
+/// One session.
+#[derive(Debug)]
+pub(crate) struct SessionData {
+    /// Search path and the like.
+    pub(crate) lookup: schema_rules::Session,
+    /// What its running transaction has changed in the catalog, one entry for each statement.
+    pub(crate) changes: Vec<(u64, Rc<[Change]>)>,
+    /// The catalog with those changes, as of this generation of the committed one.
+    pub(crate) own_catalog: Option<(u64, Catalog)>,
+    pub(crate) prepared: BTreeMap<String, Rc<Prepared>>,
+    pub(crate) settings: BTreeMap<String, String>,
+    pub(crate) currval: FxHashMap<RelationId, i64>,
+    pub(crate) last_sequence: Option<RelationId>,
+    pub(crate) transaction_start: Nanos,
+    pub(crate) statement_start: Nanos,
+    pub(crate) in_transaction: bool,
+    pub(crate) cursors: BTreeMap<String, Cursor>,
+    /// Results of the statements of the query under way.
+    pub(crate) results: Vec<StatementResult>,
+    /// NOTICE and WARNING messages since they were last taken.
+    pub(crate) notices: Vec<Notice>,
+    /// Foreign keys that are to be checked when the transaction commits.
+    pub(crate) deferred: Vec<crate::exec::Deferred>,
+    pub(crate) default_isolation: Option<transactions::Isolation>,
+    /// Temporary relations, dropped with the session, and those dropped or emptied at commit.
+    pub(crate) temporary: Vec<(RelationId, sql_syntax::ast::OnCommit)>,
+}
+
+/// A message that is not an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// `NOTICE` or `WARNING`.
+    pub severity: &'static str,
+    /// The message.
+    pub message: String,
+}
+
+/// An open cursor: its rows are computed when it is opened, which is what its snapshot shows.
+#[derive(Debug)]
+pub(crate) struct Cursor {
+    pub(crate) columns: Vec<ResultColumn>,
+    pub(crate) rows: Vec<Rc<[Value]>>,
+    pub(crate) origins: Vec<Option<(RelationId, RowKey)>>,
+    /// How many rows were fetched: 0 is before the first.
+    pub(crate) at: usize,
+    pub(crate) hold: bool,
+}
+
+/// The rows that a statement returned.
+#[derive(Clone, Debug)]
+pub struct QueryResult {
+    /// The columns.
+    pub columns: Vec<ResultColumn>,
+    /// The rows.
+    pub rows: Vec<Rc<[Value]>>,
+}
+
+/// What became of one statement of a query.
+#[derive(Clone, Debug)]
+pub struct StatementResult {
+    /// As psql shows it: `UPDATE 1`.
+    pub tag: String,
+    /// How many rows it was about.
+    pub count: u64,
+    /// Its rows, if it is a statement that returns rows.
+    pub rows: Option<QueryResult>,
+}
+
+/// The state behind a handle.
+pub(crate) struct Shared {
+    state: RefCell<State>,
+}
+
+/// What all sessions share.
+pub(crate) struct State {
+    pub(crate) version: PgVersion,
+    pub(crate) catalog: Catalog,
+    pub(crate) tables: FxHashMap<RelationId, TableData>,
+    pub(crate) indexes: FxHashMap<RelationId, IndexData>,
+    pub(crate) sequences: FxHashMap<RelationId, SequenceData>,
+    pub(crate) sessions: Vec<SessionData>,
+    pub(crate) random: ChaCha8Rng,
+    /// Microseconds since 2000-01-01 at the virtual time zero.
+    pub(crate) epoch: i64,
+    pub(crate) durations: Rc<dyn Durations>,
+    pub(crate) next_change: u64,
+    /// Backends that a statement wants cancelled (false) or terminated (true).
+    pub(crate) signals: Vec<(SessionId, bool)>,
+}
+
+impl Shared {
+    pub(crate) fn new(version: PgVersion, seed: u64, epoch: i64, durations: Rc<dyn Durations>) -> Self {
+        Self {
+            state: RefCell::new(State {
+                version,
+                catalog: Catalog::new(),
+                tables: FxHashMap::default(),
+                indexes: FxHashMap::default(),
+                sequences: FxHashMap::default(),
+                sessions: Vec::new(),
+                random: ChaCha8Rng::seed_from_u64(seed),
+                epoch,
+                durations,
+                next_change: 0,
+                signals: Vec::new(),
+            }),
+        }
+    }
+
+    pub(crate) fn get(&self) -> Ref<'_, State> {
+        self.state.borrow()
+    }
+
+    pub(crate) fn edit(&self) -> RefMut<'_, State> {
+        self.state.borrow_mut()
+    }
+}
+
+/// Which state of the catalog a session sees: as long as it is the same, plans made against it are good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CatalogStamp {
+    committed: u64,
+    own: u64,
+    path: usize,
+}
+
+impl State {
+    pub(crate) fn session(&self, session: SessionId) -> &SessionData {
+        &self.sessions[session.index()]
+    }
+
+    pub(crate) fn session_mut(&mut self, session: SessionId) -> &mut SessionData {
+        &mut self.sessions[session.index()]
+    }
+
+    /// The catalog as the session sees it: what is committed, and its own transaction's changes.
+    pub(crate) fn catalog_of(&mut self, session: SessionId) -> Catalog {
+        let committed = self.catalog.generation();
+        let this = &mut self.sessions[session.index()];
+        if this.changes.is_empty() {
+            this.own_catalog = None;
+            return self.catalog.clone();
+        }
+        match &this.own_catalog {
+            Some((as_of, own)) if *as_of == committed => own.clone(),
+            _ => {
+                let mut own = self.catalog.clone();
+                for (_, changes) in &this.changes {
+                    own.apply_changes(changes);
+                }
+                this.own_catalog = Some((committed, own.clone()));
+                own
+            }
+        }
+    }
+
+    pub(crate) fn stamp(&self, session: SessionId) -> CatalogStamp {
+        let this = self.session(session);
+        CatalogStamp {
+            committed: self.catalog.generation(),
+            own: this.changes.last().map_or(0, |(number, _)| *number),
+            path: this.lookup.search_path.as_ptr().addr(),
+        }
+    }
+
+    /// Whether other sessions see what this one sees, so that a plan may be kept for all.
+    pub(crate) fn sees_committed(&self, session: SessionId) -> bool {
+        self.session(session).changes.is_empty()
+    }
+
+    pub(crate) fn table(&mut self, relation: RelationId) -> &mut TableData {
+        self.tables.entry(relation).or_default()
+    }
+
+    pub(crate) fn notice(&mut self, session: SessionId, severity: &'static str, message: String) {
+        self.session_mut(session).notices.push(Notice { severity, message });
+    }
+
+    /// Forgets the entries of a table's indexes: they are built again when they are needed.
+    pub(crate) fn forget_indexes(&mut self, table: RelationId) {
+        let built = std::mem::take(&mut self.table(table).built);
+        for index in built {
+            self.indexes.remove(&index);
+        }
+    }
+}
+
+impl SessionData {
+    pub(crate) fn new(lookup: schema_rules::Session) -> Self {
+        Self {
+            lookup,
+            changes: Vec::new(),
+            own_catalog: None,
+            prepared: BTreeMap::new(),
+            settings: BTreeMap::new(),
+            currval: FxHashMap::default(),
+            last_sequence: None,
+            transaction_start: Nanos::ZERO,
+            statement_start: Nanos::ZERO,
+            in_transaction: false,
+            cursors: BTreeMap::new(),
+            results: Vec::new(),
+            notices: Vec::new(),
+            deferred: Vec::new(),
+            default_isolation: None,
+            temporary: Vec::new(),
+        }
+    }
+}
+
+impl QueryResult {
+    /// The values as the server would send them, NULL as nothing.
+    #[must_use]
+    pub fn texts(&self) -> Vec<Vec<Option<String>>> {
+        let show = |row: &Rc<[Value]>| {
+            row.iter().zip(&self.columns).map(|(value, column)| column.ty.show(value)).collect()
+        };
+        self.rows.iter().map(show).collect()
+    }
+
+    /// The first value of the first row.
+    #[must_use]
+    pub fn single(&self) -> Option<&Value> {
+        self.rows.first()?.first()
+    }
+
+    /// The types of the columns.
+    pub fn types(&self) -> impl Iterator<Item = &Type> {
+        self.columns.iter().map(|c| &c.ty)
+    }
+}

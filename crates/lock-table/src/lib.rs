@@ -33,6 +33,7 @@
 
 mod deadlock;
 mod hold;
+mod invariants;
 mod lock;
 mod mode;
 mod queue;

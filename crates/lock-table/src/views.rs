@@ -87,9 +87,4 @@ impl LockTable {
     pub fn queue_len(&self, tag: LockTag) -> u32 {
         self.find_lock(tag).map_or(0, |lock| self.locks[lock as usize].queue.len)
     }
-
-    /// PostgreSQL's invariants of a lock, asserted after every change in debug builds.
-    pub(crate) fn check(&self, lock: u32) {
-        debug_assert!(self.locks[lock as usize].counts_agree(), "counts and masks of a lock disagree");
-    }
 }

@@ -1,4 +1,5 @@
 //! Recorded behaviour of real PostgreSQL servers, replayed and compared.
 
+pub mod ddl;
 pub mod isolation;
 pub mod schedules;

@@ -9,4 +9,5 @@ pub mod expression;
 mod version;
 
 pub use catalog::{Catalog, RelationId, Session};
+pub use error::SqlError;
 pub use version::PgVersion;

@@ -656,11 +656,12 @@ impl Run<'_> {
         Err(SqlError::new(sqlstate::INVALID_OBJECT_DEFINITION, message))
     }
 
-    /// Forgets and re-enters nothing: marks every index of a table as rebuilt, as `reindex_relation` does.
+    /// Builds every index of a table that has just been written anew (`reindex_relation`).
     pub(super) fn rebuild_indexes(&mut self, table: RelationId) {
+        // `reindex_relation` opens the table so, whether it has indexes or not.
+        self.lock(table, LockMode::Share);
         let indexes: Vec<RelationId> = self.catalog.indexes_of(table).map(|i| i.id).collect();
         for index in indexes {
-            self.lock(table, LockMode::Share);
             self.lock(index, LockMode::AccessExclusive);
             self.work(table, WorkKind::BuildIndex { index, concurrently: false });
             if self.relation(index).as_index().is_some_and(|i| i.keys.iter().any(|k| k.exclusion_operator.is_some())) {

@@ -546,7 +546,7 @@ impl Run<'_> {
             for id in ids.clone() {
                 for sequence in self.owned_sequences(&self.relation(id)) {
                     self.lock(sequence, LockMode::AccessExclusive);
-                    self.work(sequence, WorkKind::Truncate);
+                    self.work(sequence, WorkKind::NewSequenceFile);
                 }
             }
         }
@@ -560,9 +560,9 @@ impl Run<'_> {
 
     fn truncate_one(&mut self, id: RelationId) {
         self.work(id, WorkKind::Truncate);
+        self.lock(id, LockMode::Share);
         let indexes: Vec<RelationId> = self.catalog.indexes_of(id).map(|i| i.id).collect();
         for index in indexes {
-            self.lock(id, LockMode::Share);
             self.lock(index, LockMode::AccessExclusive);
             self.work(id, WorkKind::BuildEmptyIndex { index });
         }

@@ -29,8 +29,8 @@ pub struct Effects {
     pub notices: Vec<String>,
     /// What the rules do not cover, and what was assumed instead.
     pub not_modelled: Vec<NotModelled>,
-    /// Whether the transaction gets a transaction id.
-    pub assigns_xid: bool,
+    /// Whether the transaction gets a transaction id; nothing when that is up to the data alone (COPY of no rows).
+    pub assigns_xid: Option<bool>,
     /// Indexes that were made again and took their old file over: old and new id.
     pub reused_indexes: Vec<(RelationId, RelationId)>,
     /// The catalog as it was before, to name relations that are gone.
@@ -98,7 +98,7 @@ pub fn effects(catalog: &Catalog, session: &Session, statement: &Statement, vers
 
 /// A transaction gets an id when it first writes; taking ACCESS EXCLUSIVE counts, since standbys must be told of the
 /// lock (`LogAccessExclusiveLockPrepare` in `lock.c`).
-fn run_assigns_xid(steps: &[Step], changes: &[Change]) -> bool {
+fn run_assigns_xid(steps: &[Step], changes: &[Change]) -> Option<bool> {
     let writes = |step: &Step| match step {
         Step::Lock { mode, .. } => *mode == LockMode::AccessExclusive,
         Step::Publish(_) | Step::Commit { .. } => true,
@@ -108,7 +108,11 @@ fn run_assigns_xid(steps: &[Step], changes: &[Change]) -> bool {
         ),
         _ => false,
     };
-    !changes.is_empty() || steps.iter().any(writes)
+    let loads = |step: &Step| matches!(step, Step::Work(work) if work.kind == WorkKind::Load);
+    if !changes.is_empty() || steps.iter().any(writes) {
+        return Some(true);
+    }
+    (!steps.iter().any(loads)).then_some(false)
 }
 
 pub(super) type Outcome<T = ()> = Result<T, SqlError>;

@@ -80,7 +80,7 @@ impl Run<'_> {
         apply(&mut new, options);
         check_bounds(&new)?;
         self.catalog.change_relation(id, |r| r.kind = RelationKind::Sequence(new));
-        self.work(id, WorkKind::Catalog);
+        self.work(id, WorkKind::NewSequenceFile);
         Ok(())
     }
 

@@ -157,8 +157,12 @@ pub enum WorkKind {
         /// The share that qualifies is not known: all are taken to.
         all: bool,
     },
+    /// Adds rows from elsewhere (COPY).
+    Load,
     /// Runs a query whose result is stored.
     Query,
+    /// Writes a sequence anew.
+    NewSequenceFile,
     /// Changes rows of the system catalogs.
     Catalog,
 }

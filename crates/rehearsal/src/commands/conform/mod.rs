@@ -1,5 +1,6 @@
 //! The subcommands, one file each.
 
+mod ddl;
 mod locks;
 
 use std::process::ExitCode;
@@ -7,6 +8,8 @@ use std::process::ExitCode;
 /// Which of them.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
+    /// What DDL statements lock, rewrite, read and refuse.
+    Ddl(ddl::Args),
     /// Replay recorded lock schedules and compare every entry.
     Locks(locks::Locks),
 }
@@ -14,6 +17,7 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
+            Self::Ddl(args) => args.run(),
             Self::Locks(command) => command.run(),
         }
     }

@@ -320,7 +320,7 @@ impl Run<'_> {
             self.column(relation.id, column)?;
         }
         self.lock_indexes(relation.id, LockMode::RowExclusive);
-        self.work(relation.id, WorkKind::Rows { count: None, written: true });
+        self.work(relation.id, WorkKind::Load);
         Ok(())
     }
 

@@ -100,7 +100,9 @@ fn base_conversion(catalog: &Catalog, session: &Session, from: &ColumnType, to: 
         // old type's length counts for nothing.
         return length_conversion(b, &ColumnType::builtin(b), to);
     }
-    if session.timezone_is_utc && matches!((a, b), ("timestamp", "timestamptz") | ("timestamptz", "timestamp")) {
+    if session.timezone_is_utc
+        && matches!((a, b), ("timestamp", "timestamptz") | ("timestamptz", "timestamp"))
+    {
         let unlimited = ColumnType { modifiers: from.modifiers.clone(), ..ColumnType::builtin(b) };
         return length_conversion(b, &unlimited, to);
     }
@@ -116,7 +118,9 @@ fn base_conversion(catalog: &Catalog, session: &Session, from: &ColumnType, to: 
 fn user_conversion(from: &ColumnType, to: &ColumnType) -> Conversion {
     match (from.id, to.id) {
         (TypeId::Unknown, _) | (_, TypeId::Unknown) => Conversion::Compute,
-        (TypeId::User(_), _) if matches!(to.builtin_name(), Some("text" | "varchar" | "bpchar")) => Conversion::Compute,
+        (TypeId::User(_), _) if matches!(to.builtin_name(), Some("text" | "varchar" | "bpchar")) => {
+            Conversion::Compute
+        }
         _ => Conversion::Impossible,
     }
 }
@@ -126,7 +130,9 @@ fn array_conversion(catalog: &Catalog, session: &Session, from: &ColumnType, to:
     let element = |t: &ColumnType| ColumnType { array: false, ..t.clone() };
     match (from.array, to.array) {
         (true, true) => conversion(catalog, session, &element(from), &element(to)),
-        (true, false) if matches!(to.builtin_name(), Some("text" | "varchar" | "bpchar")) => Conversion::Compute,
+        (true, false) if matches!(to.builtin_name(), Some("text" | "varchar" | "bpchar")) => {
+            Conversion::Compute
+        }
         _ => Conversion::Impossible,
     }
 }
@@ -138,9 +144,7 @@ fn length_conversion(name: &str, from: &ColumnType, to: &ColumnType) -> Conversi
     let harmless = same
         || match name {
             "varchar" | "varbit" => new.is_empty() || matches!((old, new), ([o], [n]) if n >= o),
-            "numeric" => {
-                new.is_empty() || matches!((old, new), ([p, s], [q, t]) if s == t && q >= p)
-            }
+            "numeric" => new.is_empty() || matches!((old, new), ([p, s], [q, t]) if s == t && q >= p),
             "timestamp" | "timestamptz" | "time" | "timetz" => match (old, new) {
                 (_, []) => true,
                 (_, [n]) if *n >= 6 => true,
@@ -184,7 +188,9 @@ pub fn same_operator_class(catalog: &Catalog, from: &ColumnType, to: &ColumnType
         return a.id == b.id && a.array == b.array;
     }
     match (a.id, b.id) {
-        (TypeId::Builtin(x), TypeId::Builtin(y)) => x.btree.is_some() && x.btree == y.btree && !polymorphic(x.btree) || x.name == y.name,
+        (TypeId::Builtin(x), TypeId::Builtin(y)) => {
+            x.btree.is_some() && x.btree == y.btree && !polymorphic(x.btree) || x.name == y.name
+        }
         (a, b) => a == b,
     }
 }

@@ -119,7 +119,11 @@ impl<K: Ord + Clone, V: Clone> PersistentMap<K, V> {
 
     /// All entries in the order of their keys.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        self.branches.iter().flat_map(|branch| branch.iter()).flat_map(|leaf| leaf.iter()).map(|(k, v)| (k, v))
+        self.branches
+            .iter()
+            .flat_map(|branch| branch.iter())
+            .flat_map(|leaf| leaf.iter())
+            .map(|(k, v)| (k, v))
     }
 
     /// All values in the order of their keys.
@@ -128,12 +132,16 @@ impl<K: Ord + Clone, V: Clone> PersistentMap<K, V> {
     }
 
     /// The entries from `start` on, in the order of their keys.
-    pub fn range_from<'a, Q: Ord + ?Sized>(&'a self, start: &Q) -> impl Iterator<Item = (&'a K, &'a V)> + use<'a, K, V, Q>
+    pub fn range_from<'a, Q: Ord + ?Sized>(
+        &'a self,
+        start: &Q,
+    ) -> impl Iterator<Item = (&'a K, &'a V)> + use<'a, K, V, Q>
     where
         K: Borrow<Q>,
     {
         let place = self.find(start);
-        let (branch, leaf, slot) = place.map_or((0, 0, 0), |p| (p.branch, p.leaf, p.slot.unwrap_or_else(|s| s)));
+        let (branch, leaf, slot) =
+            place.map_or((0, 0, 0), |p| (p.branch, p.leaf, p.slot.unwrap_or_else(|s| s)));
         let rest = self.branches.get(branch).map_or(&[][..], |b| &b[leaf..]);
         let after = self.branches.get(branch + 1..).unwrap_or(&[]);
         rest.iter()
@@ -149,8 +157,7 @@ impl<K: Ord + Clone, V: Clone> PersistentMap<K, V> {
         K: Borrow<Q>,
     {
         // The last branch (and in it the last leaf) whose first key is not greater than `key`.
-        let branch =
-            self.branches.partition_point(|branch| branch[0][0].0.borrow() <= key).saturating_sub(1);
+        let branch = self.branches.partition_point(|branch| branch[0][0].0.borrow() <= key).saturating_sub(1);
         let leaves = self.branches.get(branch)?;
         let leaf = leaves.partition_point(|leaf| leaf[0].0.borrow() <= key).saturating_sub(1);
         let slot = leaves[leaf].binary_search_by(|(k, _)| k.borrow().cmp(key));

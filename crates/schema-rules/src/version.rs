@@ -22,8 +22,7 @@ impl PgVersion {
     /// PostgreSQL 18.
     pub const V18: Self = Self(18);
     /// Every version that is modelled, oldest first.
-    pub const ALL: [Self; 7] =
-        [Self::V12, Self::V13, Self::V14, Self::V15, Self::V16, Self::V17, Self::V18];
+    pub const ALL: [Self; 7] = [Self::V12, Self::V13, Self::V14, Self::V15, Self::V16, Self::V17, Self::V18];
 
     /// The version of this number, if it is modelled.
     pub fn new(major: u32) -> Option<Self> {

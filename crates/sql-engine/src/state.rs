@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use lock_table::{RelationId, RowKey, SessionId};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::SeedableRng;
 use rustc_hash::FxHashMap;
 use schema_rules::catalog::Change;
 use schema_rules::{Catalog, PgVersion};
@@ -72,8 +72,6 @@ pub(crate) struct TableData {
     pub(crate) missing: Vec<Value>,
     /// The indexes whose entries are kept; others are built when they are first needed.
     pub(crate) built: Vec<RelationId>,
-    /// How many rows there are, for estimates.
-    pub(crate) live_rows: u64,
 }
 
 /// A sequence; it belongs to no transaction.
@@ -160,11 +158,13 @@ pub(crate) struct Shared {
 pub(crate) struct State {
     pub(crate) version: PgVersion,
     pub(crate) catalog: Catalog,
+    /// What a session starts with; shared, so that plans are.
+    pub(crate) default_lookup: schema_rules::Session,
     pub(crate) tables: FxHashMap<RelationId, TableData>,
     pub(crate) indexes: FxHashMap<RelationId, IndexData>,
     pub(crate) sequences: FxHashMap<RelationId, SequenceData>,
     pub(crate) sessions: Vec<SessionData>,
-    pub(crate) random: ChaCha8Rng,
+    pub(crate) random: Xoshiro256PlusPlus,
     /// Microseconds since 2000-01-01 at the virtual time zero.
     pub(crate) epoch: i64,
     pub(crate) durations: Rc<dyn Durations>,
@@ -179,11 +179,12 @@ impl Shared {
             state: RefCell::new(State {
                 version,
                 catalog: Catalog::new(),
+                default_lookup: schema_rules::Session::default(),
                 tables: FxHashMap::default(),
                 indexes: FxHashMap::default(),
                 sequences: FxHashMap::default(),
                 sessions: Vec::new(),
-                random: ChaCha8Rng::seed_from_u64(seed),
+                random: Xoshiro256PlusPlus::seed_from_u64(seed),
                 epoch,
                 durations,
                 next_change: 0,
@@ -202,11 +203,11 @@ impl Shared {
 }
 
 /// Which state of the catalog a session sees: as long as it is the same, plans made against it are good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CatalogStamp {
     committed: u64,
     own: u64,
-    path: usize,
+    path: Rc<[schema_rules::catalog::Name]>,
 }
 
 impl State {
@@ -244,13 +245,44 @@ impl State {
         CatalogStamp {
             committed: self.catalog.generation(),
             own: this.changes.last().map_or(0, |(number, _)| *number),
-            path: this.lookup.search_path.as_ptr().addr(),
+            path: Rc::clone(&this.lookup.search_path),
         }
     }
 
     /// Whether other sessions see what this one sees, so that a plan may be kept for all.
     pub(crate) fn sees_committed(&self, session: SessionId) -> bool {
         self.session(session).changes.is_empty()
+    }
+
+    /// What is known of tables, in the order of their ids.
+    pub(crate) fn tables_in_order(&self) -> Vec<(RelationId, &TableData)> {
+        #[allow(clippy::iter_over_hash_type)]
+        let mut found: Vec<_> = self.tables.iter().map(|(id, table)| (*id, table)).collect();
+        found.sort_by_key(|(id, _)| *id);
+        found
+    }
+
+    /// The schema of a session's temporary tables comes into being with the first of them, and is looked
+    /// into first.
+    pub(crate) fn add_temporary_schema(&mut self, session: SessionId, name: &str) {
+        let script = sql_syntax::parse(&format!("CREATE SCHEMA {name}"));
+        let mut catalog = self.catalog.clone();
+        for statement in &script.statements {
+            let mut lookup = self.default_lookup.clone();
+            let no_facts = schema_rules::effects::NoFacts;
+            let version = self.version;
+            let done = schema_rules::effects::advance(
+                &mut catalog,
+                &mut lookup,
+                &statement.value,
+                version,
+                &no_facts,
+            );
+            self.catalog.apply_changes(&done.changes);
+        }
+        let lookup = &mut self.session_mut(session).lookup;
+        lookup.search_path =
+            std::iter::once(name.into()).chain(lookup.search_path.iter().cloned()).collect();
     }
 
     pub(crate) fn table(&mut self, relation: RelationId) -> &mut TableData {

@@ -214,7 +214,9 @@ impl<P: Clone + Default> Backends<P> {
 
     /// Those who were granted something go on in that order, after those who were woken before.
     pub(crate) fn queue_woken(&mut self) {
-        self.woken.extend(self.newly_woken.drain(..));
+        if !self.newly_woken.is_empty() {
+            self.woken.extend(self.newly_woken.drain(..));
+        }
     }
 
     fn begin_wait(&mut self, now: Nanos, session: SessionId, fx: &mut Effects) {

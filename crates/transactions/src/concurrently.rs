@@ -20,7 +20,7 @@ impl<P: Clone + Default> Backends<P> {
     ) -> Flow<P> {
         match self.wait_for_xid(now, session, xid, WaitPolicy::Block, fx) {
             Asked::Have(_) | Asked::Already(_) => Flow::Outcome(StepOutcome::Done),
-            Asked::Deadlock => Flow::Error(self.deadlock_error()),
+            Asked::Deadlock => self.deadlock_error().into(),
             Asked::Wait(_) | Asked::Unavailable => {
                 self.session_mut(session).pending = Pending::Transaction(xid);
                 Flow::Blocked
@@ -85,7 +85,7 @@ impl<P: Clone + Default> Backends<P> {
                 continue;
             }
             return match self.wait_for_end(now, session, tag, owner, true, fx) {
-                Asked::Deadlock => Flow::Error(self.deadlock_error()),
+                Asked::Deadlock => self.deadlock_error().into(),
                 _ => {
                     self.session_mut(session).pending = Pending::Transactions(waits);
                     Flow::Blocked

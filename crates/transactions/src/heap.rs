@@ -5,6 +5,7 @@
 //! a table of 10⁹ rows costs nothing but its locked rows. Such a row is a [`Row::Simple`] entry while one
 //! transaction alone deals with it, and becomes a chain of versions when another comes.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 
 use lock_table::{RelationId, RowKey, SessionId, Xid};
@@ -143,11 +144,11 @@ impl<P: Clone + Default> Heap<P> {
             return None;
         }
         match self.virtual_rows.entry((relation, key)) {
-            std::collections::hash_map::Entry::Vacant(entry) => {
+            Entry::Vacant(entry) => {
                 entry.insert(Row::Simple { xid, deed });
                 Some(true)
             }
-            std::collections::hash_map::Entry::Occupied(mut entry) => match entry.get_mut() {
+            Entry::Occupied(mut entry) => match entry.get_mut() {
                 Row::Simple { xid: holder, deed: done } if *holder == xid => {
                     *done = done.and(deed)?;
                     Some(false)
@@ -258,23 +259,23 @@ impl<P: Clone + Default> Heap<P> {
         is_over: impl Fn(Xid) -> bool,
     ) {
         let Touched { relation, key, tuple } = at;
-        match self.row(relation, key) {
-            None => {}
-            Some(Row::Simple { xid, deed }) => {
-                if xid.session() != session || !is_over(xid) {
-                    return;
-                }
-                let is_seen = keep_old && committed.is_some() && !matches!(deed, Deed::Locked(_));
-                if !is_seen {
-                    return self.remove_row(relation, key);
-                }
-                let oldest = self.inflate(relation, key);
-                self.settle_from(oldest, at, session, committed, &is_over);
+        if tuple == NO_TUPLE
+            && !self.is_stored(relation)
+            && let Entry::Occupied(entry) = self.virtual_rows.entry((relation, key))
+            && let Row::Simple { xid, deed } = *entry.get()
+        {
+            if xid.session() != session || !is_over(xid) {
+                return;
             }
-            Some(Row::Chain { oldest, .. }) => {
-                let from = if tuple == NO_TUPLE { oldest } else { tuple };
-                self.settle_from(Some(from), at, session, committed, &is_over);
+            if !keep_old || committed.is_none() || matches!(deed, Deed::Locked(_)) {
+                entry.remove();
+                return;
             }
+            self.inflate(relation, key);
+        }
+        if let Some(Row::Chain { oldest, .. }) = self.row(relation, key) {
+            let from = if tuple == NO_TUPLE { oldest } else { tuple };
+            self.settle_from(Some(from), at, session, committed, &is_over);
         }
     }
 

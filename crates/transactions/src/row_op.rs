@@ -83,7 +83,13 @@ pub(crate) struct RowOp<P> {
 pub(crate) enum Flow<P> {
     Outcome(StepOutcome<P>),
     Blocked,
-    Error(SqlError),
+    Error(Box<SqlError>),
+}
+
+impl<P> From<SqlError> for Flow<P> {
+    fn from(error: SqlError) -> Self {
+        Self::Error(Box::new(error))
+    }
 }
 
 /// What one turn of the machine came to: the next one, or an end.
@@ -152,7 +158,7 @@ impl<P: Clone + Default> Backends<P> {
             match turn {
                 Turn::Again => {}
                 Turn::End(Flow::Blocked) => {
-                    self.session_mut(session).pending = Pending::Row(op);
+                    self.session_mut(session).pending = Pending::Row(Box::new(op));
                     return Flow::Blocked;
                 }
                 Turn::End(flow) => {
@@ -269,7 +275,7 @@ impl<P: Clone + Default> Backends<P> {
                 Turn::End(Flow::Blocked)
             }
             Asked::Unavailable => Turn::End(row_not_available(op.policy, tag)),
-            Asked::Deadlock => Turn::End(Flow::Error(self.deadlock_error())),
+            Asked::Deadlock => Turn::End(self.deadlock_error().into()),
         }
     }
 
@@ -290,7 +296,7 @@ impl<P: Clone + Default> Backends<P> {
                     let tag = self.heap.tuple(op.tuple).tag();
                     return Turn::End(row_not_available(op.policy, tag));
                 }
-                Asked::Deadlock => return Turn::End(Flow::Error(self.deadlock_error())),
+                Asked::Deadlock => return Turn::End(self.deadlock_error().into()),
             }
         }
         op.phase = if op.follows_updates() && op.was_updated {
@@ -332,7 +338,7 @@ impl<P: Clone + Default> Backends<P> {
             } else {
                 "could not serialize access due to concurrent update"
             };
-            return Turn::End(Flow::Error(SqlError::new(SqlState::SERIALIZATION_FAILURE, what)));
+            return Turn::End(SqlError::new(SqlState::SERIALIZATION_FAILURE, what).into());
         }
         if verdict == Verdict::Deleted {
             return Turn::End(Flow::Outcome(StepOutcome::Gone));
@@ -373,7 +379,7 @@ impl<P: Clone + Default> Backends<P> {
                         let tag = self.heap.tuple(at).tag();
                         return Turn::End(row_not_available(op.policy, tag));
                     }
-                    Asked::Deadlock => return Turn::End(Flow::Error(self.deadlock_error())),
+                    Asked::Deadlock => return Turn::End(self.deadlock_error().into()),
                 }
             }
             Some(_) => op.phase = Phase::Chase { at: tuple.next },
@@ -414,7 +420,7 @@ impl<P: Clone + Default> Backends<P> {
             if let Some(&xid) = xmax.in_the_way(session, op.strength).first() {
                 return match self.wait_for_xid(now, session, xid, WaitPolicy::Block, fx) {
                     Asked::Have(_) | Asked::Already(_) => Turn::Again,
-                    Asked::Deadlock => Turn::End(Flow::Error(self.deadlock_error())),
+                    Asked::Deadlock => Turn::End(self.deadlock_error().into()),
                     Asked::Wait(_) | Asked::Unavailable => Turn::End(Flow::Blocked),
                 };
             }
@@ -488,7 +494,7 @@ fn row_not_available<P>(policy: WaitPolicy, tag: LockTag) -> Flow<P> {
         return Flow::Outcome(StepOutcome::Unavailable);
     }
     let what = "could not obtain lock on row in relation";
-    Flow::Error(SqlError::new(SqlState::LOCK_NOT_AVAILABLE, what).about(tag))
+    SqlError::new(SqlState::LOCK_NOT_AVAILABLE, what).about(tag).into()
 }
 
 /// The mode in which one waits for a transaction's end.

@@ -64,7 +64,7 @@ pub(crate) enum Pending<P> {
     /// A lock was asked for; the session has it when it wakes.
     Lock { hold: HoldId, mode: LockMode, scope: Scope, tag: LockTag },
     /// A row is to be locked or changed.
-    Row(RowOp<P>),
+    Row(Box<RowOp<P>>),
     /// A transaction is to end.
     Transaction(Xid),
     /// Transactions are to end one after the other, from the last of the list to its first.

@@ -38,10 +38,12 @@ impl<P: Clone + Default> Backends<P> {
         }
         let csn = self.last_commit;
         self.settle_rows(session, 0, Some(csn), |_| true);
-        for undo in std::mem::take(&mut self.session_mut(session).undo) {
-            match undo {
-                Undo::Rows(saved) => self.heap.forget(saved),
-                Undo::Hook(hook) => hook.end(true),
+        if !self.session(session).undo.is_empty() {
+            for undo in std::mem::take(&mut self.session_mut(session).undo) {
+                match undo {
+                    Undo::Rows(saved) => self.heap.forget(saved),
+                    Undo::Hook(hook) => hook.end(true),
+                }
             }
         }
         let this = self.session_mut(session);
@@ -138,7 +140,7 @@ impl<P: Clone + Default> Backends<P> {
         this.timers.deadline[TimerKind::Work as usize] = Nanos::MAX;
         let pending = std::mem::replace(&mut this.pending, Pending::Next);
         if let Pending::Row(op) = pending {
-            self.abandon_row(session, op, fx);
+            self.abandon_row(session, *op, fx);
         }
         self.drop_wait_lock(session);
     }

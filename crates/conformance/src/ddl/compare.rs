@@ -129,7 +129,13 @@ fn compare_one(entry: &Entry, recorded: &Recorded, version: u32, observed: &Obse
     if recorded.ok || !recorded.created.is_empty() {
         let set = |names: &[String]| -> BTreeSet<String> { names.iter().cloned().collect() };
         let pair = |a: &[String], b: &[String]| (set(a), set(b));
-        add(Field::Rewritten, differ(&pair(&recorded.rewritten, &recorded.sequence_refilenode), &(observed.rewritten.clone(), observed.sequence_files.clone())));
+        add(
+            Field::Rewritten,
+            differ(
+                &pair(&recorded.rewritten, &recorded.sequence_refilenode),
+                &(observed.rewritten.clone(), observed.sequence_files.clone()),
+            ),
+        );
         add(
             Field::Rebuilt,
             differ(

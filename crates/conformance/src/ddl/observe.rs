@@ -204,7 +204,11 @@ impl Reader<'_> {
                 WorkKind::BuildIndex { index, concurrently } => {
                     // A build looks at dead row versions too, but not a concurrent one, nor one over a new heap.
                     let (alive, dead) = self.rows.counts(id);
-                    let all = if fresh.contains(&id) || *concurrently || alive == 0 { 1 } else { (alive + dead) / alive };
+                    let all = if fresh.contains(&id) || *concurrently || alive == 0 {
+                        1
+                    } else {
+                        (alive + dead) / alive
+                    };
                     self.pass(id, all, observed);
                     self.rebuilt(*index, observed);
                 }
@@ -242,7 +246,9 @@ impl Reader<'_> {
 
     /// An index that was there before, by name.
     fn rebuilt(&self, index: RelationId, observed: &mut Observed) {
-        let Some(relation) = self.effects.after.relation(index).or_else(|| self.effects.before.relation(index)) else {
+        let Some(relation) =
+            self.effects.after.relation(index).or_else(|| self.effects.before.relation(index))
+        else {
             return;
         };
         if self.effects.before.find_in(&relation.schema, &relation.name).is_some() {
@@ -251,7 +257,9 @@ impl Reader<'_> {
     }
 
     fn names(&self, observed: &mut Observed) {
-        let of = |catalog: &Catalog| -> BTreeSet<String> { catalog.relations().map(|r| r.name.to_string()).collect() };
+        let of = |catalog: &Catalog| -> BTreeSet<String> {
+            catalog.relations().map(|r| r.name.to_string()).collect()
+        };
         let (before, after) = (of(&self.effects.before), of(&self.effects.after));
         observed.created = after.difference(&before).cloned().collect();
         observed.dropped = before.difference(&after).cloned().collect();

@@ -12,7 +12,9 @@ use schema_rules::catalog::{
 };
 use schema_rules::effects::{Condition, DataFacts};
 use schema_rules::{RelationId, Session};
-use sql_syntax::ast::{BinaryOp, Expr, ExprKind, FromItem, Insert, Literal, Query, QueryBody, Statement, UnaryOp};
+use sql_syntax::ast::{
+    BinaryOp, Expr, ExprKind, FromItem, Insert, Literal, Query, QueryBody, Statement, UnaryOp,
+};
 
 /// A value, as far as fixtures go.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,7 +99,11 @@ impl Rows {
         let taker = children
             .iter()
             .find(|c| c.partition_bound.as_deref().and_then(|b| within(b, &value)) == Some(true))
-            .or_else(|| children.iter().find(|c| matches!(c.partition_bound.as_deref(), Some(PartitionBound::Default))));
+            .or_else(|| {
+                children
+                    .iter()
+                    .find(|c| matches!(c.partition_bound.as_deref(), Some(PartitionBound::Default)))
+            });
         if let Some(child) = taker {
             let renumbered = values
                 .into_iter()
@@ -138,8 +144,12 @@ impl Rows {
     fn key_of(&self, relation: &Relation, tuple: &Tuple, keys: &[IndexKeyValue]) -> Option<Vec<Value>> {
         keys.iter()
             .map(|key| match key {
-                IndexKeyValue::Column(number) => known(relation.column_at(*number).map(|c| column(relation, tuple, &c.name))?),
-                IndexKeyValue::Expression(expr) => known(evaluate(expr, &|name| column(relation, tuple, name))),
+                IndexKeyValue::Column(number) => {
+                    known(relation.column_at(*number).map(|c| column(relation, tuple, &c.name))?)
+                }
+                IndexKeyValue::Expression(expr) => {
+                    known(evaluate(expr, &|name| column(relation, tuple, name)))
+                }
             })
             .collect()
     }
@@ -257,7 +267,9 @@ impl DataFacts for Rows {
             }
             Condition::OutsideBound { relation, parent, bound } => {
                 let (table, name) = key_column(catalog, *relation, *parent)?;
-                self.all(*relation, |t| within(bound, &known(column(&table, t, &name))?).map(|inside| !inside))
+                self.all(*relation, |t| {
+                    within(bound, &known(column(&table, t, &name))?).map(|inside| !inside)
+                })
             }
             Condition::Converts { .. } => None,
         }
@@ -323,7 +335,11 @@ impl DataFacts for Rows {
     }
 }
 
-fn key_column(catalog: &Catalog, relation: RelationId, parent: RelationId) -> Option<(Rc<Relation>, Rc<str>)> {
+fn key_column(
+    catalog: &Catalog,
+    relation: RelationId,
+    parent: RelationId,
+) -> Option<(Rc<Relation>, Rc<str>)> {
     let parent = catalog.relation(parent)?;
     let IndexKeyValue::Column(number) = parent.partition_key()?.keys.first()? else { return None };
     Some((catalog.relation(relation)?.clone(), parent.column_at(*number)?.name.clone()))
@@ -476,7 +492,9 @@ fn cast(value: Value, to: &str) -> Value {
     match (value, to) {
         (Value::Text(text), "date") => date(&text).map_or(Value::Unknown, Value::Date),
         (Value::Text(text), "int4" | "int8" | "int2") => text.parse().map_or(Value::Unknown, Value::Int),
-        (value @ (Value::Int(_) | Value::Number(_)), "int4" | "int8" | "int2" | "numeric" | "float8") => value,
+        (value @ (Value::Int(_) | Value::Number(_)), "int4" | "int8" | "int2" | "numeric" | "float8") => {
+            value
+        }
         (value @ Value::Text(_), "text" | "varchar") => value,
         (Value::Null, _) => Value::Null,
         _ => Value::Unknown,
@@ -504,7 +522,8 @@ fn binary(op: &BinaryOp, left: Value, right: Value) -> Value {
     if left == V::Null || right == V::Null {
         return V::Null;
     }
-    let is = |test: fn(std::cmp::Ordering) -> bool| order(&left, &right).map_or(V::Unknown, |o| V::Bool(test(o)));
+    let is =
+        |test: fn(std::cmp::Ordering) -> bool| order(&left, &right).map_or(V::Unknown, |o| V::Bool(test(o)));
     match op {
         BinaryOp::Eq => is(std::cmp::Ordering::is_eq),
         BinaryOp::Ne => is(std::cmp::Ordering::is_ne),

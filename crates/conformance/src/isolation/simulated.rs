@@ -32,9 +32,10 @@ impl Simulated {
     /// A server without tables.
     #[must_use]
     pub fn new(major: u32) -> Self {
-        let version = u16::try_from(major).unwrap_or(u16::MAX);
+        let mut config = DatabaseConfig::instant();
+        config.version = u16::try_from(major).unwrap_or(u16::MAX);
         Self {
-            database: Database::new(DatabaseConfig { version, ..DatabaseConfig::instant() }),
+            database: Database::new(config),
             connections: Vec::new(),
             now: Nanos::ZERO,
             timers: BTreeMap::new(),

@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use super::{
-    Catalog, Dependency, DependencyKind, Function, Name, NamedObject, ObjectAddress, ObjectClass, Oid, QualifiedName, Relation, RelationId, Schema, TypeDef,
+    Catalog, Dependency, DependencyKind, Function, Name, NamedObject, ObjectAddress, ObjectClass, Oid,
+    QualifiedName, Relation, RelationId, Schema, TypeDef,
 };
 
 /// One entry put into the catalog, or (with nothing) taken out.
@@ -128,7 +129,11 @@ impl Catalog {
     }
 }
 
-fn put<K: Ord + Clone, V: Clone>(map: &mut crate::persistent::PersistentMap<K, V>, key: &K, value: &Option<V>) {
+fn put<K: Ord + Clone, V: Clone>(
+    map: &mut crate::persistent::PersistentMap<K, V>,
+    key: &K,
+    value: &Option<V>,
+) {
     match value {
         Some(value) => map.insert(key.clone(), value.clone()),
         None => map.remove(key),

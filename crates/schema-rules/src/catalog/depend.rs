@@ -41,13 +41,23 @@ impl Dependencies {
 
     pub(super) fn dependents_of(&self, object: ObjectAddress) -> Vec<Dependency> {
         scan(&self.by_referenced, object)
-            .map(|(referenced, sequence, dependent, kind)| Dependency { referenced, dependent, kind, sequence })
+            .map(|(referenced, sequence, dependent, kind)| Dependency {
+                referenced,
+                dependent,
+                kind,
+                sequence,
+            })
             .collect()
     }
 
     pub(super) fn dependencies_of(&self, object: ObjectAddress) -> Vec<Dependency> {
         scan(&self.by_dependent, object)
-            .map(|(dependent, sequence, referenced, kind)| Dependency { referenced, dependent, kind, sequence })
+            .map(|(dependent, sequence, referenced, kind)| Dependency {
+                referenced,
+                dependent,
+                kind,
+                sequence,
+            })
             .collect()
     }
 
@@ -95,8 +105,14 @@ impl Dependencies {
     }
 }
 
-fn of(pairs: &PersistentMap<(RelationId, RelationId), ()>, first: RelationId) -> impl Iterator<Item = RelationId> {
-    pairs.range_from(&(first, RelationId(0))).take_while(move |((a, _), ())| *a == first).map(|((_, b), ())| *b)
+fn of(
+    pairs: &PersistentMap<(RelationId, RelationId), ()>,
+    first: RelationId,
+) -> impl Iterator<Item = RelationId> {
+    pairs
+        .range_from(&(first, RelationId(0)))
+        .take_while(move |((a, _), ())| *a == first)
+        .map(|((_, b), ())| *b)
 }
 
 /// The rows of one object; those of its columns too when `object` is whole.
@@ -106,7 +122,8 @@ fn scan(
 ) -> impl Iterator<Item = (ObjectAddress, u32, ObjectAddress, DependencyKind)> {
     rows.range_from(&(object, 0))
         .take_while(move |((at, _), _)| {
-            (at.class, at.oid) == (object.class, object.oid) && (object.column == 0 || at.column == object.column)
+            (at.class, at.oid) == (object.class, object.oid)
+                && (object.column == 0 || at.column == object.column)
         })
         .map(|((at, sequence), (other, kind))| (*at, *sequence, *other, *kind))
 }

@@ -125,7 +125,8 @@ impl Catalog {
                 None => TypeId::Unknown,
             },
         };
-        let mut modifiers: Vec<i32> = written.modifiers.iter().filter_map(|m| m.trim().parse().ok()).collect();
+        let mut modifiers: Vec<i32> =
+            written.modifiers.iter().filter_map(|m| m.trim().parse().ok()).collect();
         // `char` and `bit` without a length are `char(1)` and `bit(1)`; `numeric(8)` is `numeric(8,0)`.
         match (base, modifiers.len()) {
             ("numeric", 1) => modifiers.push(0),

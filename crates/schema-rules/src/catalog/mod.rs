@@ -212,7 +212,10 @@ impl Catalog {
     }
 
     /// The foreign keys of other tables (or of the table itself) that refer to this one, oldest first.
-    pub fn referencing(&self, table: RelationId) -> impl Iterator<Item = (&Rc<Relation>, &Constraint, &ForeignKey)> {
+    pub fn referencing(
+        &self,
+        table: RelationId,
+    ) -> impl Iterator<Item = (&Rc<Relation>, &Constraint, &ForeignKey)> {
         self.depend.referencing(table).filter_map(|(owner, oid)| {
             let owner = self.relation(owner)?;
             let constraint = owner.constraint_at(oid)?;

@@ -588,7 +588,10 @@ impl Relation {
 
     /// Whether it is a table of any kind, partitioned and foreign ones included.
     pub fn is_table(&self) -> bool {
-        matches!(self.kind, RelationKind::Table | RelationKind::PartitionedTable(_) | RelationKind::ForeignTable)
+        matches!(
+            self.kind,
+            RelationKind::Table | RelationKind::PartitionedTable(_) | RelationKind::ForeignTable
+        )
     }
 
     /// Whether it has rows in a heap of its own.

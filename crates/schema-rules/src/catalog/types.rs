@@ -22,12 +22,7 @@ pub struct BuiltinType {
     pub width: Option<u16>,
 }
 
-const fn builtin(
-    name: &'static str,
-    display: &'static str,
-    btree: &'static str,
-    width: u16,
-) -> BuiltinType {
+const fn builtin(name: &'static str, display: &'static str, btree: &'static str, width: u16) -> BuiltinType {
     BuiltinType {
         name,
         display,

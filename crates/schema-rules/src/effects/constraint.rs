@@ -6,16 +6,19 @@
 use std::rc::Rc;
 
 use lock_table::LockMode;
-use sql_syntax::ast::{ConstraintAttributes, Expr, Ident, IndexParameters, References, TableConstraint, TableConstraintKind};
+use sql_syntax::ast::{
+    ConstraintAttributes, Expr, Ident, IndexParameters, References, TableConstraint, TableConstraintKind,
+};
 
+use super::ScanReason;
 use super::condition::Condition;
 use super::index::{IndexBuild, IndexRole, IndexSpec, options};
 use super::queue::Queue;
 use super::run::{Outcome, Run};
-use super::ScanReason;
 use crate::catalog::{
-    Column, ColumnNumber, Constraint, ConstraintKind, DependencyKind, ForeignKey, IndexKey, IndexKeyValue, Name,
-    ObjectAddress, ObjectClass, Oid, Persistence, ReferentialAction, Relation, RelationId, RelationKind, TypeId,
+    Column, ColumnNumber, Constraint, ConstraintKind, DependencyKind, ForeignKey, IndexKey, IndexKeyValue,
+    Name, ObjectAddress, ObjectClass, Oid, Persistence, ReferentialAction, Relation, RelationId,
+    RelationKind, TypeId,
 };
 use crate::error::{SqlError, sqlstate};
 use crate::expression::columns_of;
@@ -65,7 +68,8 @@ impl Run<'_> {
                 self.add_foreign_key(table, name, columns, references, attributes, adding, queue)
             }
             TableConstraintKind::Exclude { access_method, elements, index, predicate } => {
-                let keys = elements.iter().map(|(value, operator)| self.exclusion_key(table, value, operator));
+                let keys =
+                    elements.iter().map(|(value, operator)| self.exclusion_key(table, value, operator));
                 let keys = keys.collect::<Outcome<Vec<_>>>()?;
                 let spec = IndexSpec {
                     name,
@@ -208,7 +212,8 @@ impl Run<'_> {
 
     /// What is said about a row that violates a CHECK; PostgreSQL 13 added the relation's name.
     pub(super) fn check_violated(&self, name: &str, table: &str) -> SqlError {
-        let of = if self.version >= PgVersion::V13 { format!(" of relation \"{table}\"") } else { String::new() };
+        let of =
+            if self.version >= PgVersion::V13 { format!(" of relation \"{table}\"") } else { String::new() };
         SqlError::new(
             sqlstate::CHECK_VIOLATION,
             format!("check constraint \"{name}\"{of} is violated by some row"),
@@ -216,7 +221,8 @@ impl Run<'_> {
     }
 
     pub(super) fn contains_nulls(&self, column: &str, table: &str) -> SqlError {
-        let of = if self.version >= PgVersion::V13 { format!(" of relation \"{table}\"") } else { String::new() };
+        let of =
+            if self.version >= PgVersion::V13 { format!(" of relation \"{table}\"") } else { String::new() };
         SqlError::new(sqlstate::NOT_NULL_VIOLATION, format!("column \"{column}\"{of} contains null values"))
     }
 
@@ -315,9 +321,7 @@ impl Run<'_> {
             ConstraintKind::Check(expression) => {
                 c.validated && c.enforced && crate::expression::implies_not_null(expression, &column.name)
             }
-            ConstraintKind::NotNull(number) => {
-                c.validated && *number == column.number && column.not_null
-            }
+            ConstraintKind::NotNull(number) => c.validated && *number == column.number && column.not_null,
             _ => false,
         })
     }
@@ -603,9 +607,8 @@ impl Run<'_> {
             return refuse("use ONLY for");
         }
         if attributes.not_valid && self.version < PgVersion::V18 && !adding.with_table {
-            return refuse("add NOT VALID").map_err(|e: SqlError| {
-                e.detail("This feature is not yet supported on partitioned tables.")
-            });
+            return refuse("add NOT VALID")
+                .map_err(|e: SqlError| e.detail("This feature is not yet supported on partitioned tables."));
         }
         Ok(())
     }
@@ -656,7 +659,10 @@ impl Run<'_> {
         let Some(found) = found else {
             return Err(SqlError::new(
                 sqlstate::INVALID_FOREIGN_KEY,
-                format!("there is no unique constraint matching given keys for referenced table \"{}\"", table.name),
+                format!(
+                    "there is no unique constraint matching given keys for referenced table \"{}\"",
+                    table.name
+                ),
             ));
         };
         let constraint = found.as_index().and_then(|i| i.constraint).and_then(|oid| table.constraint_at(oid));
@@ -837,7 +843,9 @@ fn same_persistence(table: &Relation, referenced: &Relation) -> Outcome {
     }
     let message = match table.persistence {
         Persistence::Permanent => "constraints on permanent tables may reference only permanent tables",
-        Persistence::Unlogged => "constraints on unlogged tables may reference only permanent or unlogged tables",
+        Persistence::Unlogged => {
+            "constraints on unlogged tables may reference only permanent or unlogged tables"
+        }
         Persistence::Temporary => "constraints on temporary tables may reference only temporary tables",
     };
     Err(SqlError::new(sqlstate::INVALID_TABLE_DEFINITION, message))
@@ -853,4 +861,3 @@ pub(super) fn action(written: &sql_syntax::ast::ReferentialAction) -> Referentia
         Written::SetDefault(_) => ReferentialAction::SetDefault,
     }
 }
-

@@ -9,8 +9,8 @@ use std::rc::Rc;
 
 use lock_table::LockMode;
 use sql_syntax::ast::{
-    self, ColumnConstraintKind, ColumnDef, ConstraintAttributes, CreateTable, CreateTableAs, Expr, ExprKind, FunctionCall,
-    LikeClause, Literal, SequenceOption, Statement, TableConstraint, TableConstraintKind,
+    self, ColumnConstraintKind, ColumnDef, ConstraintAttributes, CreateTable, CreateTableAs, Expr, ExprKind,
+    FunctionCall, LikeClause, Literal, SequenceOption, Statement, TableConstraint, TableConstraintKind,
 };
 
 use super::condition::Condition;
@@ -21,9 +21,9 @@ use super::queue::Queue;
 use super::run::{Outcome, Run};
 use super::{ScanReason, WorkKind};
 use crate::catalog::{
-    Column, ColumnNumber, ColumnType, ConstraintKind, DependencyKind, Generated, Identity, IndexKeyValue, Name, ObjectAddress,
-    ObjectClass, PartitionBound, PartitionKey, PartitionStrategy, Persistence, Relation, RelationId, RelationKind,
-    TypeId,
+    Column, ColumnNumber, ColumnType, ConstraintKind, DependencyKind, Generated, Identity, IndexKeyValue,
+    Name, ObjectAddress, ObjectClass, PartitionBound, PartitionKey, PartitionStrategy, Persistence, Relation,
+    RelationId, RelationKind, TypeId,
 };
 use crate::error::{SqlError, sqlstate};
 use crate::expression::{conjuncts, refutes};
@@ -175,7 +175,10 @@ impl Run<'_> {
         sequences: &mut Vec<OwnedSequence>,
     ) -> Outcome {
         let name: Name = definition.name.as_str().into();
-        let inherited = table.columns.iter().position(|c| c.name == name && (c.inherited > 0 || definition.data_type.is_none()));
+        let inherited = table
+            .columns
+            .iter()
+            .position(|c| c.name == name && (c.inherited > 0 || definition.data_type.is_none()));
         if inherited.is_none() && table.column(&name).is_some() {
             return Err(duplicate_column(&name));
         }
@@ -190,8 +193,7 @@ impl Run<'_> {
                 ));
             }
         };
-        let owned =
-            self.column_properties(&table.schema, &table.name, table.id, &mut column, definition)?;
+        let owned = self.column_properties(&table.schema, &table.name, table.id, &mut column, definition)?;
         sequences.extend(owned);
         match inherited {
             Some(at) => table.columns[at] = column,
@@ -216,7 +218,8 @@ impl Run<'_> {
             let sequence = self.new_owned_sequence(schema, table_name, &column.name, base, &[], owner)?;
             let full = format!("{schema}.{}", self.relation(sequence).name);
             let argument = expr(ExprKind::Literal(Literal::String(full)));
-            column.default = Some(Rc::new(expr(ExprKind::Function(FunctionCall::plain("nextval", vec![argument])))));
+            column.default =
+                Some(Rc::new(expr(ExprKind::Function(FunctionCall::plain("nextval", vec![argument])))));
             column.not_null = true;
             owned = Some(OwnedSequence { sequence, identity: false });
         }
@@ -224,8 +227,7 @@ impl Run<'_> {
             match &constraint.kind {
                 ColumnConstraintKind::NotNull | ColumnConstraintKind::PrimaryKey(_) => column.not_null = true,
                 ColumnConstraintKind::Default(value) => {
-                    column.default =
-                        if is_null(value) { None } else { Some(Rc::new(value.clone())) };
+                    column.default = if is_null(value) { None } else { Some(Rc::new(value.clone())) };
                 }
                 ColumnConstraintKind::Generated { value, stored } => {
                     let message = "generation expression is not immutable";
@@ -341,22 +343,25 @@ impl Run<'_> {
     }
 
     /// Enters the table below its parents, with their CHECKs. A new partition takes its rows away from the default.
-    fn inherit_from_parents(&mut self, id: RelationId, parents: &[RelationId], statement: &CreateTable) -> Outcome {
-        let kind = if statement.partition_of.is_some() { DependencyKind::Auto } else { DependencyKind::Normal };
+    fn inherit_from_parents(
+        &mut self,
+        id: RelationId,
+        parents: &[RelationId],
+        statement: &CreateTable,
+    ) -> Outcome {
+        let kind =
+            if statement.partition_of.is_some() { DependencyKind::Auto } else { DependencyKind::Normal };
         self.catalog.change_relation(id, |r| r.parents = parents.to_vec());
         for parent in parents {
-            self.catalog.add_dependency(
-                ObjectAddress::relation(id),
-                ObjectAddress::relation(*parent),
-                kind,
-            );
+            self.catalog.add_dependency(ObjectAddress::relation(id), ObjectAddress::relation(*parent), kind);
             let parent = self.relation(*parent);
             for constraint in &parent.constraints {
                 if let ConstraintKind::Check(expression) = &constraint.kind
                     && !constraint.no_inherit
                 {
                     let oid = self.catalog.new_oid();
-                    let copy = crate::catalog::Constraint { oid, inherited: 1, local: false, ..constraint.clone() };
+                    let copy =
+                        crate::catalog::Constraint { oid, inherited: 1, local: false, ..constraint.clone() };
                     self.catalog.change_relation(id, |r| r.constraints.push(copy));
                     let relation = self.relation(id);
                     self.check_dependencies(&relation, oid, expression);
@@ -396,12 +401,19 @@ impl Run<'_> {
     }
 
     /// Whether a valid CHECK of the default partition keeps out what the bound takes.
-    pub(super) fn proves_outside(&self, parent: &Relation, default: &Relation, bound: &PartitionBound) -> bool {
+    pub(super) fn proves_outside(
+        &self,
+        parent: &Relation,
+        default: &Relation,
+        bound: &PartitionBound,
+    ) -> bool {
         let Some(key) = parent.partition_key() else { return false };
         let Some(parts) = bound_conjuncts(parent, key, bound) else { return false };
         default.constraints.iter().any(|c| match &c.kind {
             ConstraintKind::Check(expression) => {
-                c.validated && c.enforced && conjuncts(expression).into_iter().any(|part| refutes(part, &parts))
+                c.validated
+                    && c.enforced
+                    && conjuncts(expression).into_iter().any(|part| refutes(part, &parts))
             }
             _ => false,
         })
@@ -703,4 +715,3 @@ pub(super) fn is_null(value: &Expr) -> bool {
 fn duplicate_column(name: &str) -> SqlError {
     SqlError::new(sqlstate::DUPLICATE_COLUMN, format!("column \"{name}\" specified more than once"))
 }
-

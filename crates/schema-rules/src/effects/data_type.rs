@@ -7,17 +7,17 @@ use std::rc::Rc;
 
 use lock_table::LockMode;
 use sql_syntax::ast::{
-    AlterDomain, AlterDomainAction, AlterType, AlterTypeAction, CreateDomain, CreateSchema, CreateType, Expr, Ident, ObjectName,
-    TableConstraint, TableConstraintKind, TypeDefinition,
+    AlterDomain, AlterDomainAction, AlterType, AlterTypeAction, CreateDomain, CreateSchema, CreateType, Expr,
+    Ident, ObjectName, TableConstraint, TableConstraintKind, TypeDefinition,
 };
 
+use super::ScanReason;
 use super::condition::Condition;
 use super::naming::make_object_name;
 use super::run::{Outcome, Run, plain};
-use super::ScanReason;
 use crate::catalog::{
-    Change, DependencyKind, Domain, DomainCheck, Name, ObjectAddress, ObjectClass, Oid, RelationId, TypeDef, TypeId,
-    TypeKind,
+    Change, DependencyKind, Domain, DomainCheck, Name, ObjectAddress, ObjectClass, Oid, RelationId, TypeDef,
+    TypeId, TypeKind,
 };
 use crate::error::{SqlError, sqlstate};
 
@@ -44,7 +44,9 @@ impl Run<'_> {
 
     pub(super) fn create_type(&mut self, statement: &CreateType) -> Outcome {
         let kind = match &statement.definition {
-            TypeDefinition::Enum(labels) => TypeKind::Enum(labels.iter().map(|l| l.as_str().into()).collect()),
+            TypeDefinition::Enum(labels) => {
+                TypeKind::Enum(labels.iter().map(|l| l.as_str().into()).collect())
+            }
             TypeDefinition::Composite(attributes) => {
                 let mut fields = Vec::new();
                 for (name, written) in attributes {
@@ -64,10 +66,7 @@ impl Run<'_> {
         let schema = self.creation_schema(name)?;
         let own: Name = name.name.as_str().into();
         if self.catalog.find_type(self.session, Some(&schema), &own).is_some() {
-            return Err(SqlError::new(
-                sqlstate::DUPLICATE_OBJECT,
-                format!("type \"{own}\" already exists"),
-            ));
+            return Err(SqlError::new(sqlstate::DUPLICATE_OBJECT, format!("type \"{own}\" already exists")));
         }
         let oid = self.catalog.new_oid();
         let address = ObjectAddress::new(ObjectClass::Type, oid);
@@ -325,7 +324,9 @@ impl Run<'_> {
                 let check = domain.checks.iter_mut().find(|c| *c.name == *from.text);
                 check.ok_or_else(|| missing(from))?.name = to.as_str().into();
             }
-            AlterDomainAction::RenameTo(_) | AlterDomainAction::SetSchema(_) | AlterDomainAction::OwnerTo(_) => {}
+            AlterDomainAction::RenameTo(_)
+            | AlterDomainAction::SetSchema(_)
+            | AlterDomainAction::OwnerTo(_) => {}
         }
         Ok(())
     }

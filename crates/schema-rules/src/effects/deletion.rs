@@ -11,7 +11,8 @@ use sql_syntax::ast::{Drop, DropBehavior, ObjectKind, ObjectName};
 use super::run::{Outcome, Run, plain};
 use super::{Step, WorkKind};
 use crate::catalog::{
-    Change, ConstraintKind, DependencyKind, ObjectAddress, ObjectClass, Oid, Relation, RelationId, RelationKind,
+    Change, ConstraintKind, DependencyKind, ObjectAddress, ObjectClass, Oid, Relation, RelationId,
+    RelationKind,
 };
 use crate::error::{SqlError, sqlstate};
 
@@ -62,11 +63,16 @@ impl Run<'_> {
     }
 
     /// Nothing if it does not exist and `IF EXISTS` says that this is fine.
-    fn find_to_drop(&mut self, name: &ObjectName, statement: &Drop) -> Outcome<Option<std::rc::Rc<Relation>>> {
+    fn find_to_drop(
+        &mut self,
+        name: &ObjectName,
+        statement: &Drop,
+    ) -> Outcome<Option<std::rc::Rc<Relation>>> {
         if let Some(found) = self.catalog.find(self.session, name) {
             return Ok(Some(found.clone()));
         }
-        if self.session.assume_unknown && matches!(statement.kind, ObjectKind::Table) && !statement.if_exists {
+        if self.session.assume_unknown && matches!(statement.kind, ObjectKind::Table) && !statement.if_exists
+        {
             return self.find(name).map(Some);
         }
         let what = statement.kind.as_str().to_lowercase();
@@ -189,9 +195,11 @@ impl Run<'_> {
                 .iter()
                 .find(|t| &*t.name == own)
                 .map(|t| ObjectAddress::new(ObjectClass::Trigger, t.oid)),
-            ObjectKind::Rule => {
-                table.rules.iter().find(|r| &*r.name == own).map(|r| ObjectAddress::new(ObjectClass::Rule, r.oid))
-            }
+            ObjectKind::Rule => table
+                .rules
+                .iter()
+                .find(|r| &*r.name == own)
+                .map(|r| ObjectAddress::new(ObjectClass::Rule, r.oid)),
             _ => table
                 .policies
                 .iter()
@@ -204,7 +212,10 @@ impl Run<'_> {
                 self.perform_deletion(&[address], statement.behavior)
             }
             None if statement.if_exists => {
-                self.notice(format!("{what} \"{own}\" for relation \"{}\" does not exist, skipping", table.name));
+                self.notice(format!(
+                    "{what} \"{own}\" for relation \"{}\" does not exist, skipping",
+                    table.name
+                ));
                 Ok(())
             }
             None if table.assumed => {
@@ -264,8 +275,10 @@ impl Run<'_> {
                 (ObjectClass::Statistics, None) => self.session.search_path.to_vec(),
                 _ => vec!["".into()],
             };
-            let found =
-                schemas.iter().find_map(|schema| self.catalog.named_object(class, schema, &name.name)).cloned();
+            let found = schemas
+                .iter()
+                .find_map(|schema| self.catalog.named_object(class, schema, &name.name))
+                .cloned();
             match found {
                 Some(object) => targets.push(ObjectAddress::new(class, object.oid)),
                 None => self.missing(statement, what, sqlstate::UNDEFINED_OBJECT, name)?,
@@ -274,13 +287,7 @@ impl Run<'_> {
         self.drop_addresses(&targets, statement.behavior)
     }
 
-    fn missing(
-        &mut self,
-        statement: &Drop,
-        what: &str,
-        state: &'static str,
-        name: &ObjectName,
-    ) -> Outcome {
+    fn missing(&mut self, statement: &Drop, what: &str, state: &'static str, name: &ObjectName) -> Outcome {
         let text = format!("{what} \"{}\" does not exist", plain(name));
         if statement.if_exists || self.session.assume_unknown {
             self.notice(format!("{text}, skipping"));
@@ -377,13 +384,18 @@ impl Run<'_> {
         doomed.order.push(object);
         // What goes along with something that goes along automatically is not forced.
         let seen = &doomed.order;
-        doomed.forced.retain(|(dependent, referenced)| {
-            !self.goes_automatically(*dependent, *referenced, seen)
-        });
+        doomed
+            .forced
+            .retain(|(dependent, referenced)| !self.goes_automatically(*dependent, *referenced, seen));
     }
 
     /// An object that is also an automatic dependent of something that goes is not in the way.
-    fn goes_automatically(&self, dependent: ObjectAddress, _by: ObjectAddress, order: &[ObjectAddress]) -> bool {
+    fn goes_automatically(
+        &self,
+        dependent: ObjectAddress,
+        _by: ObjectAddress,
+        order: &[ObjectAddress],
+    ) -> bool {
         self.catalog.dependencies_of(dependent).iter().any(|d| {
             d.dependent == dependent
                 && d.kind != DependencyKind::Normal
@@ -441,7 +453,8 @@ impl Run<'_> {
     }
 
     fn delete_named(&mut self, object: ObjectAddress, table_lock: Option<LockMode>) {
-        let found = self.catalog.named_objects().find(|o| (o.class, o.oid.0) == (object.class, object.oid)).cloned();
+        let found =
+            self.catalog.named_objects().find(|o| (o.class, o.oid.0) == (object.class, object.oid)).cloned();
         let Some(found) = found else { return };
         if let Some(mode) = table_lock {
             for relation in found.relations.iter() {
@@ -571,8 +584,13 @@ impl Run<'_> {
             ObjectClass::Relation if object.column == 0 => relation(RelationId(object.oid)),
             ObjectClass::Relation | ObjectClass::Default => {
                 let id = RelationId(object.oid);
-                let column = self.catalog.relation(id).and_then(|r| r.column_at(object.column)).map(|c| c.name.clone());
-                let what = if object.class == ObjectClass::Default { "default value for column" } else { "column" };
+                let column = self
+                    .catalog
+                    .relation(id)
+                    .and_then(|r| r.column_at(object.column))
+                    .map(|c| c.name.clone());
+                let what =
+                    if object.class == ObjectClass::Default { "default value for column" } else { "column" };
                 format!("{what} {} of {}", column.as_deref().unwrap_or("?"), relation(id))
             }
             ObjectClass::Constraint => {

@@ -240,7 +240,12 @@ impl Run<'_> {
     }
 
     /// Each partition gets a part of the index, unless it has an index that can become one.
-    fn define_index_on_partitions(&mut self, parent: &Relation, index: RelationId, spec: &IndexSpec) -> Outcome {
+    fn define_index_on_partitions(
+        &mut self,
+        parent: &Relation,
+        index: RelationId,
+        spec: &IndexSpec,
+    ) -> Outcome {
         let constraint = self.relation(index).as_index().and_then(|i| i.constraint);
         for partition in self.partitions_in_bound_order(parent.id) {
             self.lock(partition, LockMode::Share);
@@ -257,7 +262,12 @@ impl Run<'_> {
     }
 
     /// An index of `child` that has the same definition as `spec` has for `parent` and belongs to no other.
-    pub(super) fn matching_index(&self, child: &Relation, parent: &Relation, spec: &IndexSpec) -> Option<RelationId> {
+    pub(super) fn matching_index(
+        &self,
+        child: &Relation,
+        parent: &Relation,
+        spec: &IndexSpec,
+    ) -> Option<RelationId> {
         let wanted = self.translated(spec, parent, child);
         self.catalog
             .indexes_of(child.id)
@@ -349,7 +359,9 @@ impl Run<'_> {
                     sqlstate::FEATURE_NOT_SUPPORTED,
                     format!("unsupported {what} constraint with partition key definition"),
                 )
-                .detail(format!("{what} constraints cannot be used when partition keys include expressions.")));
+                .detail(format!(
+                    "{what} constraints cannot be used when partition keys include expressions."
+                )));
             };
             return Err(SqlError::new(
                 sqlstate::FEATURE_NOT_SUPPORTED,
@@ -470,7 +482,13 @@ impl Run<'_> {
         }
     }
 
-    fn index_dependencies(&mut self, table: &Relation, index: RelationId, spec: &IndexSpec, constraint: Option<Oid>) {
+    fn index_dependencies(
+        &mut self,
+        table: &Relation,
+        index: RelationId,
+        spec: &IndexSpec,
+        constraint: Option<Oid>,
+    ) {
         let address = ObjectAddress::relation(index);
         if let Some(oid) = constraint {
             let constraint = ObjectAddress::new(ObjectClass::Constraint, oid);
@@ -534,7 +552,12 @@ impl Run<'_> {
     }
 
     /// Builds an index that is in the catalog already.
-    pub(super) fn build_again(&mut self, table: RelationId, index: RelationId, concurrently: bool) -> Outcome {
+    pub(super) fn build_again(
+        &mut self,
+        table: RelationId,
+        index: RelationId,
+        concurrently: bool,
+    ) -> Outcome {
         let relation = self.relation(index);
         let Some(definition) = relation.as_index() else { return Ok(()) };
         let exclusion = definition.keys.iter().any(|k| k.exclusion_operator.is_some());
@@ -631,10 +654,9 @@ impl Run<'_> {
     pub(super) fn key_column(&mut self, table: &Relation, name: &str) -> Outcome<ColumnNumber> {
         match self.column(table.id, name) {
             Ok(column) => Ok(column.number),
-            Err(_) => Err(SqlError::new(
-                sqlstate::UNDEFINED_COLUMN,
-                format!("column \"{name}\" does not exist"),
-            )),
+            Err(_) => {
+                Err(SqlError::new(sqlstate::UNDEFINED_COLUMN, format!("column \"{name}\" does not exist")))
+            }
         }
     }
 
@@ -664,7 +686,11 @@ impl Run<'_> {
         for index in indexes {
             self.lock(index, LockMode::AccessExclusive);
             self.work(table, WorkKind::BuildIndex { index, concurrently: false });
-            if self.relation(index).as_index().is_some_and(|i| i.keys.iter().any(|k| k.exclusion_operator.is_some())) {
+            if self
+                .relation(index)
+                .as_index()
+                .is_some_and(|i| i.keys.iter().any(|k| k.exclusion_operator.is_some()))
+            {
                 self.scan(table, ScanReason::Exclusion);
             }
         }
@@ -738,8 +764,5 @@ pub(super) fn options(written: &[StorageOption]) -> Vec<(Name, Name)> {
         Some(namespace) => format!("{namespace}.{}", o.name),
         None => o.name.clone(),
     };
-    written
-        .iter()
-        .map(|o| (full(o).as_str().into(), o.value.as_deref().unwrap_or("true").into()))
-        .collect()
+    written.iter().map(|o| (full(o).as_str().into(), o.value.as_deref().unwrap_or("true").into())).collect()
 }

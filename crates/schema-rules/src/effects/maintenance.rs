@@ -7,7 +7,8 @@ use std::rc::Rc;
 
 use lock_table::LockMode;
 use sql_syntax::ast::{
-    Analyze, Cluster, DropBehavior, MaintenanceOption, ObjectName, Reindex, ReindexTarget, TableName, Truncate, Vacuum, has_option,
+    Analyze, Cluster, DropBehavior, MaintenanceOption, ObjectName, Reindex, ReindexTarget, TableName,
+    Truncate, Vacuum, has_option,
 };
 
 use super::run::{Outcome, Run};
@@ -143,7 +144,10 @@ impl Run<'_> {
                     None => {
                         return Err(SqlError::new(
                             sqlstate::UNDEFINED_OBJECT,
-                            format!("index \"{}\" for table \"{}\" does not exist", index.name.text, table.name),
+                            format!(
+                                "index \"{}\" for table \"{}\" does not exist",
+                                index.name.text, table.name
+                            ),
                         ));
                     }
                 }
@@ -252,7 +256,12 @@ impl Run<'_> {
     }
 
     /// From version 14 on a partitioned index is rebuilt part by part, each in a transaction of its own.
-    fn reindex_partitioned_index(&mut self, index: &Relation, table: RelationId, concurrently: bool) -> Outcome {
+    fn reindex_partitioned_index(
+        &mut self,
+        index: &Relation,
+        table: RelationId,
+        concurrently: bool,
+    ) -> Outcome {
         if self.version < PgVersion::V14 {
             return Err(SqlError::new(
                 sqlstate::FEATURE_NOT_SUPPORTED,
@@ -265,7 +274,8 @@ impl Run<'_> {
         let mut parts = vec![index.id];
         let mut next = 0;
         while let Some(parent) = parts.get(next).copied() {
-            let below = self.catalog.relations().filter(|r| r.as_index().is_some_and(|i| i.parent == Some(parent)));
+            let below =
+                self.catalog.relations().filter(|r| r.as_index().is_some_and(|i| i.parent == Some(parent)));
             parts.extend(below.map(|r| r.id).collect::<Vec<_>>());
             next += 1;
         }
@@ -337,7 +347,10 @@ impl Run<'_> {
             }
         }
         if indexes.is_empty() {
-            self.notice(format!("table \"{}\" has no indexes that can be reindexed concurrently", found.name));
+            self.notice(format!(
+                "table \"{}\" has no indexes that can be reindexed concurrently",
+                found.name
+            ));
             return Ok(());
         }
         self.reindex_concurrently(found.id, &indexes)
@@ -458,8 +471,13 @@ impl Run<'_> {
     fn concurrent_copy(&mut self, old: &Relation, definition: crate::catalog::Index) -> RelationId {
         let id = self.catalog.new_relation_id();
         let name: Name = self.choose_relation_name(&old.schema, &old.name, "", "ccnew");
-        let index =
-            crate::catalog::Index { valid: false, ready: false, constraint: None, primary: false, ..definition };
+        let index = crate::catalog::Index {
+            valid: false,
+            ready: false,
+            constraint: None,
+            primary: false,
+            ..definition
+        };
         let copy = Relation { id, name, kind: RelationKind::Index(index), ..old.clone() };
         self.create_relation(copy);
         self.copy_dependencies(old.id, id);
@@ -587,7 +605,9 @@ impl Run<'_> {
 
     fn truncatable(&self, ids: &[RelationId]) -> Outcome {
         for id in ids {
-            if let Some((owner, _, _)) = self.catalog.referencing(*id).find(|(owner, _, _)| !ids.contains(&owner.id)) {
+            if let Some((owner, _, _)) =
+                self.catalog.referencing(*id).find(|(owner, _, _)| !ids.contains(&owner.id))
+            {
                 let table = &self.relation(*id).name;
                 return Err(SqlError::new(
                     sqlstate::FEATURE_NOT_SUPPORTED,

@@ -84,7 +84,6 @@ impl Run<'_> {
         }
         name.as_str().into()
     }
-
 }
 
 #[cfg(test)]

@@ -23,7 +23,8 @@ impl Run<'_> {
 
     /// The parent's default partition.
     pub(super) fn default_partition(&self, parent: RelationId) -> Option<RelationId> {
-        let is_default = |c: &&Rc<Relation>| matches!(c.partition_bound.as_deref(), Some(PartitionBound::Default));
+        let is_default =
+            |c: &&Rc<Relation>| matches!(c.partition_bound.as_deref(), Some(PartitionBound::Default));
         self.catalog.children_of(parent).find(is_default).map(|c| c.id)
     }
 }
@@ -80,7 +81,11 @@ pub(super) fn bound(written: &ast::PartitionBound) -> PartitionBound {
 
 /// The bound as conjuncts over the partition's columns, where that is simple: `at IS NOT NULL`, `at >= …`,
 /// `at < …`. Nothing for hash bounds, defaults and ranges over several columns whose first ones are equal.
-pub(super) fn bound_conjuncts(parent: &Relation, key: &PartitionKey, bound: &PartitionBound) -> Option<Vec<Expr>> {
+pub(super) fn bound_conjuncts(
+    parent: &Relation,
+    key: &PartitionKey,
+    bound: &PartitionBound,
+) -> Option<Vec<Expr>> {
     let operands: Option<Vec<Expr>> = key
         .keys
         .iter()

@@ -117,8 +117,10 @@ impl Run<'_> {
 
     fn move_file(&mut self, work: &TableWork) -> Outcome {
         if let Some(tablespace) = &work.new_tablespace {
-            let has_file =
-                !matches!(self.relation(work.table).kind, RelationKind::PartitionedTable(_) | RelationKind::View(_));
+            let has_file = !matches!(
+                self.relation(work.table).kind,
+                RelationKind::PartitionedTable(_) | RelationKind::View(_)
+            );
             if has_file && !work.rewrite {
                 self.work(work.table, WorkKind::CopyFile);
             }
@@ -128,7 +130,12 @@ impl Run<'_> {
     }
 
     /// Joins the two tables and looks for rows that refer to nothing (`RI_Initial_Check` in `ri_triggers.c`).
-    pub(super) fn verify_foreign_key(&mut self, table: RelationId, name: &str, key: &Rc<ForeignKey>) -> Outcome {
+    pub(super) fn verify_foreign_key(
+        &mut self,
+        table: RelationId,
+        name: &str,
+        key: &Rc<ForeignKey>,
+    ) -> Outcome {
         self.lock(key.referenced, LockMode::RowShare);
         let relation = self.relation(table);
         if !relation.has_heap() {

@@ -7,8 +7,8 @@ use sql_syntax::ast::{ObjectName, Statement};
 
 use super::{Condition, DataFacts, NoFacts, ScanReason, Step, Wait, Work, WorkKind};
 use crate::catalog::{
-    Catalog, Change, Column, ColumnType, Name, NameError, ObjectAddress, ObjectClass, Persistence, Relation, RelationId,
-    RelationKind, Session, TypeId,
+    Catalog, Change, Column, ColumnType, Name, NameError, ObjectAddress, ObjectClass, Persistence, Relation,
+    RelationId, RelationKind, Session, TypeId,
 };
 use crate::error::{SqlError, sqlstate};
 use crate::version::PgVersion;
@@ -88,7 +88,18 @@ pub fn advance(
     let changes = catalog.take_changes();
     let assigns_xid = run_assigns_xid(&steps, &changes);
     let after = catalog.clone();
-    Effects { steps, error, transaction, changes, notices, not_modelled, assigns_xid, reused_indexes, before, after }
+    Effects {
+        steps,
+        error,
+        transaction,
+        changes,
+        notices,
+        not_modelled,
+        assigns_xid,
+        reused_indexes,
+        before,
+        after,
+    }
 }
 
 /// As [`advance`], on a copy.
@@ -104,7 +115,10 @@ fn run_assigns_xid(steps: &[Step], changes: &[Change]) -> Option<bool> {
         Step::Publish(_) | Step::Commit { .. } => true,
         Step::Work(work) => matches!(
             work.kind,
-            WorkKind::Rows { written: true, .. } | WorkKind::Update { .. } | WorkKind::Catalog | WorkKind::Analyze
+            WorkKind::Rows { written: true, .. }
+                | WorkKind::Update { .. }
+                | WorkKind::Catalog
+                | WorkKind::Analyze
         ),
         _ => false,
     };
@@ -276,8 +290,7 @@ impl<'a> Run<'a> {
     }
 
     fn assume_column(&mut self, relation: RelationId, name: &str) -> Column {
-        let data_type =
-            ColumnType { id: TypeId::Unknown, ..ColumnType::builtin("text") };
+        let data_type = ColumnType { id: TypeId::Unknown, ..ColumnType::builtin("text") };
         let mut added = None;
         self.catalog.change_relation(relation, |r| {
             let column = Column::new(r.next_column_number(), name.into(), data_type);

@@ -6,11 +6,12 @@
 use lock_table::LockMode;
 use sql_syntax::ast::{AlterSequence, CreateSequence, SequenceOption};
 
+use super::WorkKind;
 use super::create_table::persistence;
 use super::run::{Outcome, Run};
-use super::WorkKind;
 use crate::catalog::{
-    ColumnNumber, ColumnType, DependencyKind, Name, ObjectAddress, Relation, RelationId, RelationKind, Sequence,
+    ColumnNumber, ColumnType, DependencyKind, Name, ObjectAddress, Relation, RelationId, RelationKind,
+    Sequence,
 };
 use crate::error::{SqlError, sqlstate};
 
@@ -100,7 +101,11 @@ impl Run<'_> {
         }
     }
 
-    pub(super) fn sequence_definition(&mut self, base: ColumnType, options: &[SequenceOption]) -> Outcome<Sequence> {
+    pub(super) fn sequence_definition(
+        &mut self,
+        base: ColumnType,
+        options: &[SequenceOption],
+    ) -> Outcome<Sequence> {
         let increment = options
             .iter()
             .find_map(|o| match o {
@@ -172,8 +177,12 @@ fn apply(sequence: &mut Sequence, options: &[SequenceOption]) {
             SequenceOption::Start(n) => sequence.start = *n,
             SequenceOption::MinValue(Some(n)) => sequence.min = *n,
             SequenceOption::MaxValue(Some(n)) => sequence.max = *n,
-            SequenceOption::MinValue(None) => sequence.min = bounds(&sequence.data_type, sequence.increment > 0).0,
-            SequenceOption::MaxValue(None) => sequence.max = bounds(&sequence.data_type, sequence.increment > 0).1,
+            SequenceOption::MinValue(None) => {
+                sequence.min = bounds(&sequence.data_type, sequence.increment > 0).0
+            }
+            SequenceOption::MaxValue(None) => {
+                sequence.max = bounds(&sequence.data_type, sequence.increment > 0).1
+            }
             SequenceOption::Cycle(cycle) => sequence.cycle = *cycle,
             SequenceOption::As(_)
             | SequenceOption::Restart(_)
@@ -190,10 +199,7 @@ fn check_bounds(sequence: &Sequence) -> Outcome {
         return wrong("INCREMENT must not be zero".into());
     }
     if sequence.min >= sequence.max {
-        return wrong(format!(
-            "MINVALUE ({}) must be less than MAXVALUE ({})",
-            sequence.min, sequence.max
-        ));
+        return wrong(format!("MINVALUE ({}) must be less than MAXVALUE ({})", sequence.min, sequence.max));
     }
     Ok(())
 }

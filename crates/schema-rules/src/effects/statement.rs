@@ -73,7 +73,10 @@ impl Run<'_> {
                 Ok(())
             }
             Statement::Execute { name, .. } => {
-                self.not_modelled(format!("EXECUTE {name}"), "the prepared statement is not followed: no locks");
+                self.not_modelled(
+                    format!("EXECUTE {name}"),
+                    "the prepared statement is not followed: no locks",
+                );
                 Ok(())
             }
             Statement::NotModelled { name } => {
@@ -123,4 +126,3 @@ fn assumed_locks(name: &str) -> String {
         "no lock on any table".into()
     }
 }
-

@@ -200,7 +200,9 @@ impl LockSummary {
     pub fn of(steps: &[Step]) -> Vec<Self> {
         let mut found: Vec<Self> = Vec::new();
         for step in steps {
-            let (Step::Lock { relation, mode, .. } | Step::SessionLock { relation, mode }) = step else { continue };
+            let (Step::Lock { relation, mode, .. } | Step::SessionLock { relation, mode }) = step else {
+                continue;
+            };
             match found.iter_mut().find(|s| s.relation == *relation) {
                 Some(summary) => {
                     if !summary.modes.contains(mode) {

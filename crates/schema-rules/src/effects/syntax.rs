@@ -3,8 +3,9 @@
 //! Source: the release notes of each version; the recorded `syntax error at or near` of real servers.
 
 use sql_syntax::ast::{
-    AlterObjectAction, AlterTable, AlterTableAction, ColumnChange, ColumnConstraintKind, ColumnDef, ConstraintAttributes, CreateTable,
-    DetachMode, ObjectKind, Statement, TableConstraint, TableConstraintKind,
+    AlterObjectAction, AlterTable, AlterTableAction, ColumnChange, ColumnConstraintKind, ColumnDef,
+    ConstraintAttributes, CreateTable, DetachMode, ObjectKind, Statement, TableConstraint,
+    TableConstraintKind,
 };
 
 use super::run::Outcome;
@@ -76,7 +77,9 @@ fn column(column: &ColumnDef) -> Option<(PgVersion, &'static str)> {
     let constraints = column.constraints.iter().filter_map(|c| match &c.kind {
         // Without a word after the parenthesis the statement means VIRTUAL, in PostgreSQL 18.
         ColumnConstraintKind::Generated { stored: false, .. } => Some((PgVersion::V18, "VIRTUAL")),
-        ColumnConstraintKind::Unique(index) | ColumnConstraintKind::PrimaryKey(index) if index.nulls_not_distinct => {
+        ColumnConstraintKind::Unique(index) | ColumnConstraintKind::PrimaryKey(index)
+            if index.nulls_not_distinct =>
+        {
             Some((PgVersion::V15, "NULLS"))
         }
         _ => attributes_need(&c.attributes),
@@ -92,7 +95,9 @@ fn table_constraint(constraint: &TableConstraint) -> Option<(PgVersion, &'static
         {
             Some((PgVersion::V18, "WITHOUT"))
         }
-        TableConstraintKind::Unique { index, .. } if index.nulls_not_distinct => Some((PgVersion::V15, "NULLS")),
+        TableConstraintKind::Unique { index, .. } if index.nulls_not_distinct => {
+            Some((PgVersion::V15, "NULLS"))
+        }
         _ => attributes_need(&constraint.attributes),
     }
 }

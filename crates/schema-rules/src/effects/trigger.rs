@@ -10,7 +10,8 @@ use sql_syntax::ast::{CreateFunction, CreateRule, CreateTrigger, Ident, ObjectNa
 
 use super::run::{Outcome, Run, plain};
 use crate::catalog::{
-    Change, DependencyKind, Function, Name, ObjectAddress, ObjectClass, Policy, Relation, RelationId, RelationKind, Rule, Trigger,
+    Change, DependencyKind, Function, Name, ObjectAddress, ObjectClass, Policy, Relation, RelationId,
+    RelationKind, Rule, Trigger,
 };
 use crate::error::{SqlError, sqlstate};
 use crate::version::PgVersion;
@@ -63,16 +64,16 @@ impl Run<'_> {
     }
 
     fn trigger_target(&self, table: &Relation, statement: &CreateTrigger) -> Outcome {
-        let refuse = |detail: String| {
-            Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, detail))
-        };
+        let refuse = |detail: String| Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, detail));
         let view = matches!(table.kind, RelationKind::View(_));
         match (view, statement.timing) {
             (true, TriggerTiming::Before | TriggerTiming::After) if statement.for_each_row => {
                 refuse(format!("\"{}\" is a view", table.name))
             }
             (false, TriggerTiming::InsteadOf) => refuse(format!("\"{}\" is a table", table.name)),
-            _ if !view && !table.is_table() => refuse(format!("relation \"{}\" cannot have triggers", table.name)),
+            _ if !view && !table.is_table() => {
+                refuse(format!("relation \"{}\" cannot have triggers", table.name))
+            }
             _ => Ok(()),
         }
     }
@@ -84,15 +85,14 @@ impl Run<'_> {
         let known = self.session.assume_unknown
             || matches!(
                 name.name.as_str(),
-                "suppress_redundant_updates_trigger" | "tsvector_update_trigger" | "tsvector_update_trigger_column"
+                "suppress_redundant_updates_trigger"
+                    | "tsvector_update_trigger"
+                    | "tsvector_update_trigger_column"
             );
         if known {
             return Ok(None);
         }
-        Err(SqlError::new(
-            sqlstate::UNDEFINED_FUNCTION,
-            format!("function {}() does not exist", plain(name)),
-        ))
+        Err(SqlError::new(sqlstate::UNDEFINED_FUNCTION, format!("function {}() does not exist", plain(name))))
     }
 
     pub(super) fn enter_trigger(&mut self, table: RelationId, trigger: Trigger) {
@@ -179,8 +179,12 @@ impl Run<'_> {
                 && a.len() == b.len()
                 && a.iter().zip(b).all(|((_, x), (_, y))| x.name == y.name)
         };
-        let existing =
-            self.catalog.find_functions(self.session, &statement.name).into_iter().find(same_parameters).cloned();
+        let existing = self
+            .catalog
+            .find_functions(self.session, &statement.name)
+            .into_iter()
+            .find(same_parameters)
+            .cloned();
         if let Some(existing) = &existing
             && !statement.or_replace
         {

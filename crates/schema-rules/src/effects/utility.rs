@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use lock_table::LockMode;
 use sql_syntax::ast::{
-    AlterObject, AlterObjectAction, CommentOn, CreateStatistics, Grant, Ident, LockTable, ObjectKind, ObjectName, Publication,
-    SetVariable, Statement, TableLockMode,
+    AlterObject, AlterObjectAction, CommentOn, CreateStatistics, Grant, Ident, LockTable, ObjectKind,
+    ObjectName, Publication, SetVariable, Statement, TableLockMode,
 };
 
 use super::run::{Outcome, Run, TransactionRule};
@@ -181,7 +181,13 @@ impl Run<'_> {
 
     pub(super) fn create_statistics(&mut self, statement: &CreateStatistics) -> Outcome {
         let table = self.open(&statement.table, LockMode::ShareUpdateExclusive)?;
-        if !matches!(table.kind, crate::catalog::RelationKind::Table | crate::catalog::RelationKind::PartitionedTable(_) | crate::catalog::RelationKind::MaterializedView { .. } | crate::catalog::RelationKind::ForeignTable) {
+        if !matches!(
+            table.kind,
+            crate::catalog::RelationKind::Table
+                | crate::catalog::RelationKind::PartitionedTable(_)
+                | crate::catalog::RelationKind::MaterializedView { .. }
+                | crate::catalog::RelationKind::ForeignTable
+        ) {
             return Err(SqlError::new(
                 sqlstate::WRONG_OBJECT_TYPE,
                 format!("cannot define statistics for relation \"{}\"", table.name),
@@ -322,7 +328,9 @@ impl Run<'_> {
                 });
                 Ok(())
             }
-            (ObjectKind::Schema, _, AlterObjectAction::RenameTo(to)) => self.rename_schema(&statement.name.name, to),
+            (ObjectKind::Schema, _, AlterObjectAction::RenameTo(to)) => {
+                self.rename_schema(&statement.name.name, to)
+            }
             _ => {
                 self.work_on_catalogs();
                 Ok(())

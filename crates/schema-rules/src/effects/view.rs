@@ -6,13 +6,14 @@ use std::rc::Rc;
 
 use lock_table::LockMode;
 use sql_syntax::ast::{
-    CreateMaterializedView, CreateView, Expr, ExprKind, FromItem, Ident, Query, QueryBody, RefreshMaterializedView, Target,
+    CreateMaterializedView, CreateView, Expr, ExprKind, FromItem, Ident, Query, QueryBody,
+    RefreshMaterializedView, Target,
 };
 
+use super::WorkKind;
 use super::create_table::persistence;
 use super::index::options;
 use super::run::{Outcome, Run};
-use super::WorkKind;
 use crate::catalog::{
     Column, ColumnType, DependencyKind, Name, ObjectAddress, Relation, RelationId, RelationKind, TypeId, View,
 };
@@ -63,8 +64,12 @@ impl Run<'_> {
                     old.name, new.name
                 ));
             }
-            let known = !matches!(old.data_type.id, TypeId::Unknown) && !matches!(new.data_type.id, TypeId::Unknown);
-            if known && (old.data_type.id != new.data_type.id || old.data_type.modifiers != new.data_type.modifiers) {
+            let known =
+                !matches!(old.data_type.id, TypeId::Unknown) && !matches!(new.data_type.id, TypeId::Unknown);
+            if known
+                && (old.data_type.id != new.data_type.id
+                    || old.data_type.modifiers != new.data_type.modifiers)
+            {
                 return refuse(format!(
                     "cannot change data type of view column \"{}\" from {} to {}",
                     old.name, old.data_type.written, new.data_type.written
@@ -182,7 +187,10 @@ impl Run<'_> {
         }
         Err(SqlError::new(
             sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
-            format!("cannot refresh materialized view \"{}.{}\" concurrently", relation.schema, relation.name),
+            format!(
+                "cannot refresh materialized view \"{}.{}\" concurrently",
+                relation.schema, relation.name
+            ),
         )
         .hint("Create a unique index with no WHERE clause on one or more columns of the materialized view."))
     }
@@ -301,7 +309,9 @@ impl Run<'_> {
                 columns.extend(relation.live_columns().map(|c| (c.data_type.clone(), c.name.clone())));
                 Ok(())
             }
-            QueryBody::SetOperation { left, .. } | QueryBody::Nested(left) => self.body_columns(&left.body, columns),
+            QueryBody::SetOperation { left, .. } | QueryBody::Nested(left) => {
+                self.body_columns(&left.body, columns)
+            }
         }
     }
 
@@ -323,7 +333,9 @@ impl Run<'_> {
                 let alias = qualifier.last().map(|q| q.text.as_str());
                 sources
                     .iter()
-                    .find(|(source, column, _)| alias.is_none_or(|a| a == &**source) && **column == *name.text)
+                    .find(|(source, column, _)| {
+                        alias.is_none_or(|a| a == &**source) && **column == *name.text
+                    })
                     .map(|(_, _, data_type)| data_type.clone())
             }
             ExprKind::Cast { to, .. } => Some(self.catalog.resolve_type(self.session, to)),
@@ -346,7 +358,9 @@ impl Run<'_> {
                     let Ok(relation) = self.find(&table.name) else { continue };
                     let source: Name = alias.as_ref().map_or(&table.name.name, |a| &a.name).as_str().into();
                     found.extend(
-                        relation.live_columns().map(|c| (source.clone(), c.name.clone(), c.data_type.clone())),
+                        relation
+                            .live_columns()
+                            .map(|c| (source.clone(), c.name.clone(), c.data_type.clone())),
                     );
                 }
                 FromItem::Subquery { query, alias, .. } => {
@@ -396,9 +410,10 @@ fn figure_name(value: &Expr) -> Name {
 /// An expression without its parts: they are visited by themselves.
 fn shallow(expr: &Expr) -> Expr {
     match &expr.kind {
-        ExprKind::Column { .. } | ExprKind::Wildcard { .. } | ExprKind::Function(_) | ExprKind::Cast { .. } => {
-            expr.clone()
-        }
+        ExprKind::Column { .. }
+        | ExprKind::Wildcard { .. }
+        | ExprKind::Function(_)
+        | ExprKind::Cast { .. } => expr.clone(),
         _ => Expr { kind: ExprKind::Default, range: expr.range },
     }
 }
@@ -428,7 +443,9 @@ fn aliases(query: &Query) -> Vec<(String, String)> {
                 of_body(&right.body, found);
             }
             QueryBody::Nested(inner) => of_body(&inner.body, found),
-            QueryBody::Table(table) => found.push((table.name.name.text.clone(), table.name.name.text.clone())),
+            QueryBody::Table(table) => {
+                found.push((table.name.name.text.clone(), table.name.name.text.clone()))
+            }
             QueryBody::Values(_) => {}
         }
     }

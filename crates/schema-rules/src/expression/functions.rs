@@ -3,8 +3,8 @@
 //! Source: `src/include/catalog/pg_proc.dat` (`provolatile`), the release notes for the versions. A name that is not
 //! here is taken for an immutable function if nothing else is known about it.
 
-use sql_syntax::ast::Volatility;
 use Volatility::{Immutable, Stable, Volatile};
+use sql_syntax::ast::Volatility;
 
 use crate::version::PgVersion;
 

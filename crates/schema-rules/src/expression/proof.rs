@@ -69,7 +69,9 @@ fn same_comparison(a: &Expr, b: &Expr) -> bool {
 
 /// `x >= 5` follows from `x >= 7`: the same operand, an operator of the same direction, a stricter constant.
 fn stronger_comparison(fact: &Expr, wanted: &Expr) -> bool {
-    let (Some((lf, of, rf)), Some((lw, ow, rw))) = (comparison(fact), comparison(wanted)) else { return false };
+    let (Some((lf, of, rf)), Some((lw, ow, rw))) = (comparison(fact), comparison(wanted)) else {
+        return false;
+    };
     if !same(lf, lw) {
         return false;
     }
@@ -77,7 +79,9 @@ fn stronger_comparison(fact: &Expr, wanted: &Expr) -> bool {
     use BinaryOp as B;
     use std::cmp::Ordering::{Equal, Greater, Less};
     match (of, ow, order) {
-        (B::Ge | B::Gt | B::Eq, B::Ge | B::Gt, Greater) | (B::Le | B::Lt | B::Eq, B::Le | B::Lt, Less) => true,
+        (B::Ge | B::Gt | B::Eq, B::Ge | B::Gt, Greater) | (B::Le | B::Lt | B::Eq, B::Le | B::Lt, Less) => {
+            true
+        }
         (B::Gt | B::Eq, B::Ge, Equal) | (B::Lt | B::Eq, B::Le, Equal) => true,
         (f, w, Equal) => f == w,
         _ => false,
@@ -122,9 +126,10 @@ pub fn compare_constants(a: &Expr, b: &Expr) -> Option<std::cmp::Ordering> {
     match (&constant(a).kind, &constant(b).kind) {
         (ExprKind::Literal(L::Integer(x)), ExprKind::Literal(L::Integer(y))) => Some(x.cmp(y)),
         (ExprKind::Literal(L::String(x)), ExprKind::Literal(L::String(y))) => Some(x.cmp(y)),
-        (ExprKind::Literal(L::Integer(_) | L::Numeric(_)), ExprKind::Literal(L::Integer(_) | L::Numeric(_))) => {
-            number(a)?.partial_cmp(&number(b)?)
-        }
+        (
+            ExprKind::Literal(L::Integer(_) | L::Numeric(_)),
+            ExprKind::Literal(L::Integer(_) | L::Numeric(_)),
+        ) => number(a)?.partial_cmp(&number(b)?),
         _ => None,
     }
 }

@@ -26,10 +26,9 @@ fn same_head(a: &ExprKind, b: &ExprKind) -> bool {
         (E::IsNull { negated: x, .. }, E::IsNull { negated: y, .. }) => x == y,
         (E::IsBool { value: v, negated: x, .. }, E::IsBool { value: w, negated: y, .. }) => (v, x) == (w, y),
         (E::IsDistinctFrom { negated: x, .. }, E::IsDistinctFrom { negated: y, .. }) => x == y,
-        (
-            E::Between { negated: x, symmetric: s, .. },
-            E::Between { negated: y, symmetric: t, .. },
-        ) => (x, s) == (y, t),
+        (E::Between { negated: x, symmetric: s, .. }, E::Between { negated: y, symmetric: t, .. }) => {
+            (x, s) == (y, t)
+        }
         (E::InList { negated: x, .. }, E::InList { negated: y, .. }) => x == y,
         (E::Like { kind: k, negated: x, .. }, E::Like { kind: l, negated: y, .. }) => (k, x) == (l, y),
         (E::Quantified { op: o, all: x, .. }, E::Quantified { op: p, all: y, .. }) => (o, x) == (p, y),
@@ -50,4 +49,3 @@ fn same_head(a: &ExprKind, b: &ExprKind) -> bool {
         _ => false,
     }
 }
-

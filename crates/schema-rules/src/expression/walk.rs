@@ -1,8 +1,8 @@
 //! Visiting the parts of an expression. Depth is bounded by the parser.
 
 use sql_syntax::ast::{
-    ConflictAction, Expr, ExprKind, FromItem, FunctionCall, Grouping, JoinCondition, Query, QueryBody, Select, Statement,
-    TableName,
+    ConflictAction, Expr, ExprKind, FromItem, FunctionCall, Grouping, JoinCondition, Query, QueryBody,
+    Select, Statement, TableName,
 };
 
 /// The immediate parts of an expression that are expressions of the same query.
@@ -48,7 +48,8 @@ pub fn children(expr: &Expr) -> Vec<&Expr> {
 }
 
 fn function_parts(call: &FunctionCall) -> Vec<&Expr> {
-    let window = call.over.iter().flat_map(|w| w.partition_by.iter().chain(w.order_by.iter().map(|o| &o.value)));
+    let window =
+        call.over.iter().flat_map(|w| w.partition_by.iter().chain(w.order_by.iter().map(|o| &o.value)));
     call.args
         .iter()
         .map(|arg| &arg.value)
@@ -165,7 +166,9 @@ fn walk_statement<'a>(
             if let Some(source) = &insert.source {
                 walk_query_tables(source, table, visit);
             }
-            if let Some(ConflictAction::Update { assignments, filter }) = insert.on_conflict.as_ref().map(|c| &c.action) {
+            if let Some(ConflictAction::Update { assignments, filter }) =
+                insert.on_conflict.as_ref().map(|c| &c.action)
+            {
                 assignments.iter().for_each(|a| walk_both(&a.value, table, visit));
                 filter.iter().for_each(|e| walk_both(e, table, visit));
             }

@@ -20,13 +20,13 @@ mod verify;
 use std::rc::Rc;
 
 use lock_table::{RelationId, SessionId};
-use rand_chacha::rand_core::Rng;
+use rand_xoshiro::rand_core::Rng;
 use rustc_hash::FxHashMap;
 use sim_clock::Nanos;
 use transactions::StepContext;
 
 pub(crate) use ddl::DdlTask;
-pub(crate) use machine::{Machine, StatementStepper};
+pub(crate) use machine::{Flow, Machine, StatementStepper, Task};
 pub(crate) use planned::{PlannedTask, plan_now};
 pub(crate) use reference::{Deferred, DeferredTask};
 
@@ -201,7 +201,7 @@ impl Exec<'_, '_> {
     }
 
     pub(crate) fn backend_pid(&self) -> i64 {
-        crate::database::backend_pid(self.session())
+        crate::command::backend_pid(self.session())
     }
 
     pub(crate) fn server_version(&self) -> u32 {

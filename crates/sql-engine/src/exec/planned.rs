@@ -75,14 +75,14 @@ impl PlannedTask {
         let may_keep = m.shared.get().sees_committed(m.session);
         if let Some(prepared) = &self.prepared
             && may_keep
-            && let Some(plan) = prepared.kept_plan(stamp)
+            && let Some(plan) = prepared.kept_plan(&stamp)
         {
             self.plan = Some((stamp, plan));
             return self.check_columns();
         }
         let plan = Rc::new(plan_now(m, &self.statement, &self.types)?);
         if let (Some(prepared), true) = (&self.prepared, may_keep) {
-            prepared.keep_plan(stamp, &plan);
+            prepared.keep_plan(&stamp, &plan);
         }
         self.plan = Some((stamp, plan));
         self.check_columns()
@@ -141,7 +141,7 @@ impl Task for PlannedTask {
                 }
                 Phase::Lock(n) => {
                     let (stamp, plan) = match &self.plan {
-                        Some((stamp, plan)) => (*stamp, Rc::clone(plan)),
+                        Some((stamp, plan)) => (stamp.clone(), Rc::clone(plan)),
                         None => return Err(error("XX000", "no plan")),
                     };
                     if Self::stamp(m) != stamp {

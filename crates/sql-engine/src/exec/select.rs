@@ -286,7 +286,7 @@ fn step_of(m: &Machine, call: &StepCall, args: &[Value]) -> Result<Option<Step<T
         }
         StepFunction::AdvisoryUnlockAll => Some(Step::UnlockAllAdvisory),
         StepFunction::Signal { terminate } => {
-            if let Some(session) = args.first().and_then(Value::as_int).and_then(crate::database::session_of) {
+            if let Some(session) = args.first().and_then(Value::as_int).and_then(crate::command::session_of) {
                 m.shared.edit().signals.push((session, terminate));
             }
             Some(Step::Work(Nanos::ZERO))

@@ -47,6 +47,13 @@ pub(crate) struct Aggregates {
     sources: Vec<ast::Expr>,
 }
 
+impl Aggregates {
+    /// None yet, over rows of so many values.
+    pub(crate) fn over(base: usize) -> Self {
+        Self { base, ..Self::default() }
+    }
+}
+
 /// One aggregate of a query.
 #[derive(Clone, Debug)]
 pub(crate) struct AggregateCall {

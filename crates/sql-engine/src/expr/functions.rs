@@ -161,19 +161,19 @@ static FUNCTIONS: &[Definition] = &[
     define("octet_length", (1, 1), Takes::Text, INT4, |_, _, v| Ok(count(str(&v[0]).len()))),
     define("btrim", (1, 2), Takes::Text, TEXT, |_, _, v| {
         let set = trim_set(v);
-        Ok(Value::text(str(&v[0]).trim_matches(|c| set.contains(c))))
+        Ok(Value::text(str(&v[0]).trim_matches(|c: char| set.contains(&c))))
     }),
     define("trim", (1, 2), Takes::Text, TEXT, |_, _, v| {
         let set = trim_set(v);
-        Ok(Value::text(str(&v[0]).trim_matches(|c| set.contains(c))))
+        Ok(Value::text(str(&v[0]).trim_matches(|c: char| set.contains(&c))))
     }),
     define("ltrim", (1, 2), Takes::Text, TEXT, |_, _, v| {
         let set = trim_set(v);
-        Ok(Value::text(str(&v[0]).trim_start_matches(|c| set.contains(c))))
+        Ok(Value::text(str(&v[0]).trim_start_matches(|c: char| set.contains(&c))))
     }),
     define("rtrim", (1, 2), Takes::Text, TEXT, |_, _, v| {
         let set = trim_set(v);
-        Ok(Value::text(str(&v[0]).trim_end_matches(|c| set.contains(c))))
+        Ok(Value::text(str(&v[0]).trim_end_matches(|c: char| set.contains(&c))))
     }),
     define("substring", (2, 3), Takes::TextInts, TEXT, |_, _, v| substring(v)),
     define("substr", (2, 3), Takes::TextInts, TEXT, |_, _, v| substring(v)),

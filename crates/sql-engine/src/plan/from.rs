@@ -583,7 +583,7 @@ fn shifted(routing: &Routing, offset: usize) -> Routing {
 }
 
 /// Where the columns of the root table are in a table below it: found by name.
-pub(super) fn column_map(root: &Relation, child: &Relation) -> Vec<Option<usize>> {
+pub(crate) fn column_map(root: &Relation, child: &Relation) -> Vec<Option<usize>> {
     let place = |name: &str| child.columns.iter().position(|c| !c.dropped && &*c.name == name);
     root.columns.iter().map(|c| if c.dropped { None } else { place(&c.name) }).collect()
 }

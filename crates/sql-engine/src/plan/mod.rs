@@ -18,10 +18,10 @@ use schema_rules::catalog::{Name, Relation};
 use sql_syntax::ast::{self, ObjectName};
 
 pub(crate) use access::Access;
-pub(crate) use from::{JoinSource, Source, TableScan};
+pub(crate) use from::{JoinSource, Source, TableScan, column_map};
 pub(crate) use partition::{Bound, Routing, bound_accepts};
 pub(crate) use select::{Grouping, QueryPlan, RowLocking, SelectPlan, SortKey, SortValue, Tail};
-pub(crate) use table::{ForeignKey, KeyPart, Table, TableColumn, TableIndex, Trigger};
+pub(crate) use table::{ForeignKey, KeyPart, Table, TableColumn, TableIndex, Trigger, slots, table_item};
 pub(crate) use write::{ConflictPlan, DeletePlan, InsertPlan, InsertSource, Part, UpdatePlan, WriteTarget};
 
 use crate::error::{Result, SqlError, error, not_modelled};
@@ -280,9 +280,10 @@ impl StatementPlan {
 fn refers_to_itself(table: &ast::CommonTable) -> bool {
     let mut found = false;
     if let ast::Statement::Select(query) = &*table.statement {
-        schema_rules::expression::walk_query_tables(query, &mut |name| {
-            found |= name.schema.is_none() && name.name == table.name;
-        });
+        let mut see = |name: &ast::TableName| {
+            found |= name.name.schema.is_none() && name.name.name == table.name;
+        };
+        schema_rules::expression::walk_query_tables(query, &mut see, &mut |_| {});
     }
     found
 }

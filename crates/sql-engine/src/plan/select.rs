@@ -300,7 +300,7 @@ impl Planner<'_> {
                 filter.extend(source.push(part));
             }
         }
-        let mut aggregates = Aggregates { base: width, ..Aggregates::default() };
+        let mut aggregates = Aggregates::over(width);
         let mut steps = Vec::new();
         let mut targets = Vec::new();
         let mut columns = Vec::new();

@@ -8,7 +8,7 @@ mod types;
 use std::cmp::Ordering;
 use std::rc::Rc;
 
-pub(crate) use cast::{assign, cast, parse_literal};
+pub(crate) use cast::{assign, cast, in_range, parse_literal, seconds_to_micros};
 pub use datetime::Interval;
 pub(crate) use datetime::{
     MICROS_PER_DAY, MICROS_PER_SECOND, add_interval, date_parts, show_date, show_timestamp,

@@ -6,16 +6,19 @@ use lock_table::LockMode;
 use sql_syntax::ast::{ColumnChange, ConstraintAttributes, Expr, Ident, SequenceOption};
 
 use super::Alter;
-use crate::catalog::{
-    Column, ConstraintKind, Generated, ObjectAddress, RelationId, Sequence,
-};
+use crate::catalog::{Column, ConstraintKind, Generated, ObjectAddress, RelationId, Sequence};
 use crate::effects::create_table::is_null;
 use crate::effects::run::{Outcome, Run};
 use crate::error::{SqlError, sqlstate};
 use crate::version::PgVersion;
 
 impl Run<'_> {
-    pub(super) fn alter_column(&mut self, alter: &mut Alter<'_>, name: &Ident, change: &ColumnChange) -> Outcome {
+    pub(super) fn alter_column(
+        &mut self,
+        alter: &mut Alter<'_>,
+        name: &Ident,
+        change: &ColumnChange,
+    ) -> Outcome {
         use ColumnChange as C;
         if let C::SetType { data_type, collation, using } = change {
             return self.alter_column_type(alter, name, data_type, collation.as_ref(), using.as_ref());
@@ -126,7 +129,10 @@ impl Run<'_> {
             let value = value.filter(|v| !is_null(v)).cloned().map(Rc::new);
             self.catalog.forget_dependencies_of(ObjectAddress::default_of(id, column.number));
             self.catalog.change_relation(id, |r| {
-                r.columns.iter_mut().filter(|c| c.number == column.number).for_each(|c| c.default = value.clone());
+                r.columns
+                    .iter_mut()
+                    .filter(|c| c.number == column.number)
+                    .for_each(|c| c.default = value.clone());
             });
             let (table, column) = (self.relation(id), self.column(id, name)?);
             self.default_dependencies(&table, &column);
@@ -234,7 +240,10 @@ impl Run<'_> {
         let Some(generated) = &column.generated else {
             return Err(SqlError::new(
                 sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
-                format!("column \"{}\" of relation \"{}\" is not a generated column", column.name, table.name),
+                format!(
+                    "column \"{}\" of relation \"{}\" is not a generated column",
+                    column.name, table.name
+                ),
             ));
         };
         let stored = generated.stored;
@@ -284,9 +293,11 @@ impl Run<'_> {
             }
             None => Err(SqlError::new(
                 sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
-                format!("column \"{}\" of relation \"{}\" is not a generated column", column.name, table.name),
+                format!(
+                    "column \"{}\" of relation \"{}\" is not a generated column",
+                    column.name, table.name
+                ),
             )),
         }
     }
 }
-

@@ -4,14 +4,16 @@
 //! is not volatile is kept in the catalog and the rows are left alone; a volatile one, a stored generated column, an
 //! identity column and a domain with constraints have every row written anew.
 
-use sql_syntax::ast::{ColumnConstraintKind, ColumnDef, DropBehavior, Ident, TableConstraintKind, Volatility};
+use sql_syntax::ast::{
+    ColumnConstraintKind, ColumnDef, DropBehavior, Ident, TableConstraintKind, Volatility,
+};
 
 use super::{Alter, Pass};
 use crate::catalog::{Column, IndexKeyValue, ObjectAddress, RelationId, RelationKind};
-use crate::effects::condition::Condition;
-use crate::effects::create_table::column_constraints;
-use crate::effects::constraint::Adding;
 use crate::effects::ScanReason;
+use crate::effects::condition::Condition;
+use crate::effects::constraint::Adding;
+use crate::effects::create_table::column_constraints;
 use crate::effects::run::{Outcome, Run};
 use crate::error::{SqlError, sqlstate};
 use crate::expression::volatility;
@@ -31,7 +33,10 @@ impl Run<'_> {
         if table.is_partition() {
             return Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, "cannot add column to a partition"));
         }
-        if matches!(table.kind, RelationKind::Index(_) | RelationKind::Sequence(_) | RelationKind::MaterializedView { .. }) {
+        if matches!(
+            table.kind,
+            RelationKind::Index(_) | RelationKind::Sequence(_) | RelationKind::MaterializedView { .. }
+        ) {
             return Err(SqlError::new(
                 sqlstate::WRONG_OBJECT_TYPE,
                 format!("ALTER action ADD COLUMN cannot be performed on relation \"{}\"", table.name),
@@ -165,7 +170,12 @@ impl Run<'_> {
     }
 
     /// A child's column takes the parent's properties; a sequence is shared.
-    fn inherited_properties(&mut self, alter: &Alter<'_>, column: &mut Column, definition: &ColumnDef) -> Outcome {
+    fn inherited_properties(
+        &mut self,
+        alter: &Alter<'_>,
+        column: &mut Column,
+        definition: &ColumnDef,
+    ) -> Outcome {
         let parent = self.column(alter.table, &definition.name)?;
         column.not_null = parent.not_null;
         column.default = parent.default;
@@ -318,7 +328,12 @@ impl Run<'_> {
 /// Whether the definition has a default of any kind, be it NULL.
 fn says_default(definition: &ColumnDef) -> bool {
     let says = |c: &sql_syntax::ast::ColumnConstraint| {
-        matches!(c.kind, ColumnConstraintKind::Default(_) | ColumnConstraintKind::Generated { .. } | ColumnConstraintKind::Identity { .. })
+        matches!(
+            c.kind,
+            ColumnConstraintKind::Default(_)
+                | ColumnConstraintKind::Generated { .. }
+                | ColumnConstraintKind::Identity { .. }
+        )
     };
     definition.constraints.iter().any(says)
         || definition.data_type.as_ref().is_some_and(|t| t.serial_base().is_some())

@@ -12,8 +12,8 @@ use sql_syntax::ast::{ConstraintAttributes, DataType, Expr, ExprKind, Ident, Obj
 
 use super::Alter;
 use crate::catalog::{
-    ColumnNumber, ColumnType, Constraint, ConstraintKind, IndexKey, IndexKeyValue, Name, ObjectAddress, ObjectClass, Oid,
-    Relation, RelationId, TypeId,
+    ColumnNumber, ColumnType, Constraint, ConstraintKind, IndexKey, IndexKeyValue, Name, ObjectAddress,
+    ObjectClass, Oid, Relation, RelationId, TypeId,
 };
 use crate::coercion::{Conversion, conversion, same_operator_class};
 use crate::effects::constraint::Adding;
@@ -61,7 +61,10 @@ impl Run<'_> {
         let data_type = self.resolve_type(written)?;
         let tables = if alter.only { vec![alter.table] } else { self.catalog.with_descendants(alter.table) };
         if alter.only && self.catalog.children_of(alter.table).next().is_some() {
-            return refuse(format!("type of inherited column \"{}\" must be changed in child tables too", name.text));
+            return refuse(format!(
+                "type of inherited column \"{}\" must be changed in child tables too",
+                name.text
+            ));
         }
         for id in tables {
             self.alter_type_of(alter, id, name, &data_type, collation, using)?;
@@ -87,7 +90,10 @@ impl Run<'_> {
         if change == Conversion::Impossible {
             return Err(SqlError::new(
                 sqlstate::DATATYPE_MISMATCH,
-                format!("column \"{}\" cannot be cast automatically to type {}", name.text, data_type.written),
+                format!(
+                    "column \"{}\" cannot be cast automatically to type {}",
+                    name.text, data_type.written
+                ),
             )
             .hint(format!("You might need to specify \"USING {}::{}\".", name, data_type.written)));
         }
@@ -159,7 +165,12 @@ impl Run<'_> {
     }
 
     /// Finds what is defined over the column; some of it stands in the way.
-    fn remember_dependents(&mut self, alter: &mut Alter<'_>, id: RelationId, column: ColumnNumber) -> Outcome {
+    fn remember_dependents(
+        &mut self,
+        alter: &mut Alter<'_>,
+        id: RelationId,
+        column: ColumnNumber,
+    ) -> Outcome {
         let address = ObjectAddress::column(id, column);
         let name = self.relation(id).column_at(column).map(|c| c.name.to_string()).unwrap_or_default();
         for dependency in self.catalog.dependents_of(address) {
@@ -175,11 +186,17 @@ impl Run<'_> {
                 }
                 ObjectClass::Policy => {
                     let detail = format!("{} depends on column \"{name}\"", self.describe(dependent));
-                    return Err(in_the_way("cannot alter type of a column used in a policy definition", detail));
+                    return Err(in_the_way(
+                        "cannot alter type of a column used in a policy definition",
+                        detail,
+                    ));
                 }
                 ObjectClass::Trigger => {
                     let detail = format!("{} depends on column \"{name}\"", self.describe(dependent));
-                    return Err(in_the_way("cannot alter type of a column used in a trigger definition", detail));
+                    return Err(in_the_way(
+                        "cannot alter type of a column used in a trigger definition",
+                        detail,
+                    ));
                 }
                 _ => {}
             }
@@ -187,7 +204,12 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn remember_relation(&mut self, alter: &mut Alter<'_>, dependent: ObjectAddress, column: &str) -> Outcome {
+    fn remember_relation(
+        &mut self,
+        alter: &mut Alter<'_>,
+        dependent: ObjectAddress,
+        column: &str,
+    ) -> Outcome {
         let Some(id) = dependent.as_relation().filter(|_| dependent.column == 0) else { return Ok(()) };
         let relation = self.relation(id);
         if relation.as_view().is_some() {
@@ -290,7 +312,8 @@ impl Run<'_> {
             let no_inherit = constraint.no_inherit;
             self.catalog.change_relation(*owner, |r| {
                 for c in r.constraints.iter_mut().filter(|c| c.name == constraint.name) {
-                    (c.no_inherit, c.inherited, c.local) = (no_inherit, constraint.inherited, constraint.local);
+                    (c.no_inherit, c.inherited, c.local) =
+                        (no_inherit, constraint.inherited, constraint.local);
                 }
             });
         }
@@ -320,8 +343,12 @@ impl Run<'_> {
         spec.name = Some(index.name.clone());
         spec.options = index.options.clone();
         spec.tablespace = index.tablespace.clone();
-        let build =
-            IndexBuild { skip: rewrite, reuse_file: reuse, only: definition.partitioned, ..IndexBuild::default() };
+        let build = IndexBuild {
+            skip: rewrite,
+            reuse_file: reuse,
+            only: definition.partitioned,
+            ..IndexBuild::default()
+        };
         let new = self.define_index(table, spec, build)?;
         self.catalog.change_relation(new, |r| {
             if let crate::catalog::RelationKind::Index(i) = &mut r.kind {
@@ -367,14 +394,17 @@ impl Run<'_> {
     ) {
         let ConstraintKind::ForeignKey(key) = &constraint.kind else { return };
         let mut key = key.clone();
-        key.referenced_index =
-            key.referenced_index.map(|old| renewed.iter().find(|(o, _)| *o == old).map_or(old, |(_, new)| *new));
+        key.referenced_index = key
+            .referenced_index
+            .map(|old| renewed.iter().find(|(o, _)| *o == old).map_or(old, |(_, new)| *new));
         let impugned = |table: RelationId, columns: &[ColumnNumber]| {
             let relation = self.relation(table);
             readd.changed.iter().any(|(t, c, old, _)| {
                 *t == table
                     && columns.contains(c)
-                    && relation.column_at(*c).is_some_and(|now| !same_operator_class(self.catalog, old, &now.data_type))
+                    && relation
+                        .column_at(*c)
+                        .is_some_and(|now| !same_operator_class(self.catalog, old, &now.data_type))
             })
         };
         let verify = impugned(owner, &key.columns) || impugned(key.referenced, &key.referenced_columns);

@@ -64,7 +64,12 @@ impl Run<'_> {
         }
     }
 
-    fn validate_foreign_key(&mut self, alter: &mut Alter<'_>, id: RelationId, constraint: &Constraint) -> Outcome {
+    fn validate_foreign_key(
+        &mut self,
+        alter: &mut Alter<'_>,
+        id: RelationId,
+        constraint: &Constraint,
+    ) -> Outcome {
         self.mark_validated(id, constraint);
         let ConstraintKind::ForeignKey(key) = &constraint.kind else { return Ok(()) };
         if self.relation(id).has_heap() {
@@ -74,7 +79,9 @@ impl Run<'_> {
         let parts: Vec<RelationId> = self.catalog.children_of(id).map(|c| c.id).collect();
         for part in parts {
             let child = self.relation(part);
-            let Some(theirs) = child.constraints.iter().find(|c| c.parent == Some(constraint.oid)) else { continue };
+            let Some(theirs) = child.constraints.iter().find(|c| c.parent == Some(constraint.oid)) else {
+                continue;
+            };
             self.lock(part, alter.lock);
             self.validate_foreign_key(alter, part, theirs)?;
         }
@@ -96,7 +103,9 @@ impl Run<'_> {
         }
         for id in ids {
             let relation = self.relation(id);
-            let Some(own) = relation.constraint(&constraint.name).filter(|c| !c.validated).cloned() else { continue };
+            let Some(own) = relation.constraint(&constraint.name).filter(|c| !c.validated).cloned() else {
+                continue;
+            };
             self.mark_validated(id, &own);
             match &own.kind {
                 ConstraintKind::Check(expression) => {
@@ -141,7 +150,10 @@ impl Run<'_> {
         }
         let ConstraintKind::ForeignKey(key) = &constraint.kind else {
             let message = match attributes.enforced {
-                Some(_) => format!("cannot alter enforceability of constraint \"{}\" of relation \"{}\"", name.text, table.name),
+                Some(_) => format!(
+                    "cannot alter enforceability of constraint \"{}\" of relation \"{}\"",
+                    name.text, table.name
+                ),
                 None => format!(
                     "constraint \"{}\" of relation \"{}\" is not a foreign key constraint",
                     name.text, table.name
@@ -165,7 +177,8 @@ impl Run<'_> {
                 c.deferrable = attributes
                     .deferrable
                     .unwrap_or(c.deferrable || attributes.initially_deferred == Some(true));
-                c.initially_deferred = attributes.initially_deferred.unwrap_or(c.initially_deferred) && c.deferrable;
+                c.initially_deferred =
+                    attributes.initially_deferred.unwrap_or(c.initially_deferred) && c.deferrable;
                 if let Some(enforced) = attributes.enforced {
                     (c.enforced, c.validated) = (enforced, enforced);
                 }
@@ -218,8 +231,8 @@ impl Run<'_> {
             ));
         }
         let mut targets = vec![ObjectAddress::new(ObjectClass::Constraint, constraint.oid)];
-        let inherits =
-            matches!(constraint.kind, ConstraintKind::Check(_) | ConstraintKind::NotNull(_)) && !constraint.no_inherit;
+        let inherits = matches!(constraint.kind, ConstraintKind::Check(_) | ConstraintKind::NotNull(_))
+            && !constraint.no_inherit;
         if inherits {
             self.collect_inherited(alter, alter.table, &constraint, &mut targets);
         }

@@ -6,7 +6,8 @@
 
 use lock_table::LockMode;
 use sql_syntax::ast::{
-    AlterTable, AlterTableAction, ColumnChange, DetachMode, RelationKeyword, StorageOption, TableConstraintKind,
+    AlterTable, AlterTableAction, ColumnChange, DetachMode, RelationKeyword, StorageOption,
+    TableConstraintKind,
 };
 
 use crate::catalog::{Relation, RelationKind};

@@ -16,7 +16,9 @@ mod storage;
 
 use lock_table::LockMode;
 use sql_syntax::Located;
-use sql_syntax::ast::{AlterTable, AlterTableAction, ColumnChange, DetachMode, RelationKeyword, TableConstraintKind};
+use sql_syntax::ast::{
+    AlterTable, AlterTableAction, ColumnChange, DetachMode, RelationKeyword, TableConstraintKind,
+};
 
 use super::constraint::Adding;
 use super::queue::Queue;
@@ -156,15 +158,18 @@ impl Run<'_> {
         let v18 = self.version >= PgVersion::V18;
         let simple = match action {
             A::AlterColumn { change, column } => match change {
-                C::SetDefault(_) | C::DropDefault | C::SetStatistics(_) | C::SetStorage(_) | C::SetCompression(_) => true,
+                C::SetDefault(_)
+                | C::DropDefault
+                | C::SetStatistics(_)
+                | C::SetStorage(_)
+                | C::SetCompression(_) => true,
                 C::SetType { .. } => true,
                 // Once the column is NOT NULL here it is so below.
                 C::SetNotNull => !self.relation(alter.table).column(column).is_some_and(|c| c.not_null),
                 C::DropNotNull => true,
                 C::DropExpression { .. } | C::SetExpression(_) => true,
                 C::AddIdentity { .. } | C::SetIdentity { .. } | C::DropIdentity { .. } => {
-                    self.version >= PgVersion::V17
-                        && self.relation(alter.table).partition_key().is_some()
+                    self.version >= PgVersion::V17 && self.relation(alter.table).partition_key().is_some()
                 }
                 _ => false,
             },
@@ -206,7 +211,9 @@ impl Run<'_> {
             A::DropConstraint { name, if_exists, behavior } => {
                 self.drop_constraint(alter, name, *if_exists, *behavior)
             }
-            A::RenameTo(_) | A::RenameColumn { .. } | A::RenameConstraint { .. } | A::SetSchema(_) => Err(SqlError::syntax(",")),
+            A::RenameTo(_) | A::RenameColumn { .. } | A::RenameConstraint { .. } | A::SetSchema(_) => {
+                Err(SqlError::syntax(","))
+            }
             A::AttachPartition { partition, bound } => self.attach_partition(alter, partition, bound),
             A::AttachIndexPartition(index) => self.attach_index_partition(alter, index),
             A::DetachPartition { partition, mode } => self.detach_partition(alter, partition, *mode),
@@ -231,7 +238,10 @@ impl Run<'_> {
                 Ok(())
             }
             A::NotModelled(name) => {
-                self.not_modelled(format!("ALTER TABLE … {name}"), "ACCESS EXCLUSIVE on the table, no rewrite");
+                self.not_modelled(
+                    format!("ALTER TABLE … {name}"),
+                    "ACCESS EXCLUSIVE on the table, no rewrite",
+                );
                 Ok(())
             }
         }

@@ -97,7 +97,10 @@ impl Run<'_> {
                 } else {
                     String::new()
                 };
-                return wrong(format!("column \"{}\" in child table{of} must be marked NOT NULL", column.name));
+                return wrong(format!(
+                    "column \"{}\" in child table{of} must be marked NOT NULL",
+                    column.name
+                ));
             }
         }
         if parent.partition_key().is_some()
@@ -276,7 +279,10 @@ impl Run<'_> {
                 child.name, table.name
             ));
         }
-        let taken = self.catalog.indexes_of(part.id).any(|i| i.as_index().is_some_and(|i| i.parent == Some(parent.id)));
+        let taken = self
+            .catalog
+            .indexes_of(part.id)
+            .any(|i| i.as_index().is_some_and(|i| i.parent == Some(parent.id)));
         if taken {
             return refuse(format!("Another index is already attached for partition \"{}\".", part.name));
         }
@@ -312,7 +318,12 @@ impl Run<'_> {
 
     // ---- DETACH ----
 
-    pub(super) fn detach_partition(&mut self, alter: &mut Alter<'_>, name: &ObjectName, mode: DetachMode) -> Outcome {
+    pub(super) fn detach_partition(
+        &mut self,
+        alter: &mut Alter<'_>,
+        name: &ObjectName,
+        mode: DetachMode,
+    ) -> Outcome {
         let parent = self.relation(alter.table);
         let default = self.default_partition(alter.table);
         if mode != DetachMode::Finalize
@@ -421,13 +432,17 @@ impl Run<'_> {
         }
         let address = ObjectAddress::relation(child);
         for dependency in self.catalog.dependencies_of(address) {
-            if dependency.dependent == address && dependency.referenced == ObjectAddress::relation(parent.id) {
+            if dependency.dependent == address && dependency.referenced == ObjectAddress::relation(parent.id)
+            {
                 self.catalog.record(crate::catalog::Change::Forget(dependency));
             }
         }
         for constraint in &relation.constraints {
             let oid = constraint.oid;
-            self.forget_partition_dependencies(ObjectAddress::new(crate::catalog::ObjectClass::Constraint, oid));
+            self.forget_partition_dependencies(ObjectAddress::new(
+                crate::catalog::ObjectClass::Constraint,
+                oid,
+            ));
         }
         Ok(())
     }
@@ -462,10 +477,7 @@ impl Run<'_> {
             ));
         }
         if self.catalog.with_descendants(child.id).contains(&parent.id) {
-            return Err(SqlError::new(
-                sqlstate::DUPLICATE_TABLE,
-                "circular inheritance not allowed",
-            ));
+            return Err(SqlError::new(sqlstate::DUPLICATE_TABLE, "circular inheritance not allowed"));
         }
         self.fits_below(&parent, &child)?;
         self.enter_below(&parent, child.id, DependencyKind::Normal);

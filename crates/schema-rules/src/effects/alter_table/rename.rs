@@ -9,8 +9,8 @@ use lock_table::LockMode;
 use sql_syntax::ast::{AlterTable, AlterTableAction, Expr, Ident, RelationKeyword};
 
 use crate::catalog::{
-    ConstraintKind, Generated, IndexKeyValue, Name, ObjectAddress, ObjectClass, PartitionKey, Relation, RelationId,
-    RelationKind,
+    ConstraintKind, Generated, IndexKeyValue, Name, ObjectAddress, ObjectClass, PartitionKey, Relation,
+    RelationId, RelationKind,
 };
 use crate::effects::constraint::duplicate_constraint;
 use crate::effects::run::{Outcome, Run, plain};
@@ -75,9 +75,8 @@ impl Run<'_> {
     }
 
     fn rename_column(&mut self, relation: &Relation, from: &Ident, to: &Ident, only: bool) -> Outcome {
-        let missing = || {
-            SqlError::new(sqlstate::UNDEFINED_COLUMN, format!("column \"{}\" does not exist", from.text))
-        };
+        let missing =
+            || SqlError::new(sqlstate::UNDEFINED_COLUMN, format!("column \"{}\" does not exist", from.text));
         let column = self.column(relation.id, from).map_err(|_| missing())?;
         if column.inherited > 0 {
             return Err(SqlError::new(
@@ -117,7 +116,8 @@ impl Run<'_> {
                     column.name = to.into();
                 }
                 if let Some(generated) = &column.generated {
-                    column.generated = Some(Generated { expression: rename(&generated.expression), ..*generated });
+                    column.generated =
+                        Some(Generated { expression: rename(&generated.expression), ..*generated });
                 }
             }
             for constraint in &mut r.constraints {

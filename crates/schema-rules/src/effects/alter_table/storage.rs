@@ -7,7 +7,9 @@ use lock_table::LockMode;
 use sql_syntax::ast::{self, AlterTableAction, Ident, TriggerState, TriggerTarget};
 
 use super::Alter;
-use crate::catalog::{IndexKeyValue, Name, ObjectAddress, Persistence, Relation, RelationId, RelationKind, ReplicaIdentity};
+use crate::catalog::{
+    IndexKeyValue, Name, ObjectAddress, Persistence, Relation, RelationId, RelationKind, ReplicaIdentity,
+};
 use crate::effects::WorkKind;
 use crate::effects::index::options;
 use crate::effects::run::{Outcome, Run};
@@ -147,7 +149,11 @@ impl Run<'_> {
             .dependents_of(ObjectAddress::relation(relation.id))
             .into_iter()
             .filter_map(|d| d.dependent.as_relation())
-            .filter(|id| self.catalog.relation(*id).is_some_and(|r| r.as_sequence().is_some_and(|s| s.owned_by.is_some())))
+            .filter(|id| {
+                self.catalog
+                    .relation(*id)
+                    .is_some_and(|r| r.as_sequence().is_some_and(|s| s.owned_by.is_some()))
+            })
             .collect()
     }
 
@@ -181,7 +187,10 @@ impl Run<'_> {
     pub(in crate::effects) fn clusterable(&self, index: &Relation) -> Outcome {
         let Some(definition) = index.as_index() else { return Ok(()) };
         let refuse = |why: &str| {
-            Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, format!("cannot cluster on {why} index \"{}\"", index.name)))
+            Err(SqlError::new(
+                sqlstate::FEATURE_NOT_SUPPORTED,
+                format!("cannot cluster on {why} index \"{}\"", index.name),
+            ))
         };
         if !matches!(&*definition.method, "btree" | "gist") {
             return Err(SqlError::new(
@@ -294,7 +303,12 @@ impl Run<'_> {
         Ok(())
     }
 
-    pub(super) fn enable_rule(&mut self, alter: &mut Alter<'_>, name: &Ident, state: TriggerState) -> Outcome {
+    pub(super) fn enable_rule(
+        &mut self,
+        alter: &mut Alter<'_>,
+        name: &Ident,
+        state: TriggerState,
+    ) -> Outcome {
         let table = self.relation(alter.table);
         if !table.rules.iter().any(|r| *r.name == *name.text) {
             return Err(SqlError::new(
@@ -309,4 +323,3 @@ impl Run<'_> {
         Ok(())
     }
 }
-

@@ -57,7 +57,16 @@ fn is_aggregate(expr: &Expr) -> bool {
         ExprKind::Function(call) => {
             matches!(
                 call.name.name.as_str(),
-                "count" | "sum" | "avg" | "min" | "max" | "array_agg" | "string_agg" | "bool_and" | "bool_or" | "every"
+                "count"
+                    | "sum"
+                    | "avg"
+                    | "min"
+                    | "max"
+                    | "array_agg"
+                    | "string_agg"
+                    | "bool_and"
+                    | "bool_or"
+                    | "every"
             ) && call.over.is_none()
         }
         _ => crate::expression::children(expr).into_iter().any(is_aggregate),
@@ -154,7 +163,9 @@ fn compared_column<'e>(source: &Source<'_>, relation: &Relation, condition: &'e 
         ExprKind::InList { operand, list, negated: false } if list.iter().all(is_constant) => {
             source.owns(operand, relation).then(|| bare_column(operand)).flatten()
         }
-        ExprKind::Between { operand, low, high, negated: false, .. } if is_constant(low) && is_constant(high) => {
+        ExprKind::Between { operand, low, high, negated: false, .. }
+            if is_constant(low) && is_constant(high) =>
+        {
             source.owns(operand, relation).then(|| bare_column(operand)).flatten()
         }
         ExprKind::Quantified { left, op: BinaryOp::Eq, all: false, right } if is_constant(right) => {
@@ -199,9 +210,10 @@ fn joins_found(catalog: &Catalog, sources: &[Source<'_>], found: &[bool], at: us
         if !leads_an_index(catalog, relation, column) {
             return false;
         }
-        let partner = sources.iter().enumerate().find(|(i, s)| {
-            *i != at && catalog.relation(s.relation).is_some_and(|r| s.owns(other, r))
-        });
+        let partner = sources
+            .iter()
+            .enumerate()
+            .find(|(i, s)| *i != at && catalog.relation(s.relation).is_some_and(|r| s.owns(other, r)));
         match partner {
             Some((i, _)) => found[i],
             None => source.shape.is_none_or(|s| s.joins_small),
@@ -246,11 +258,9 @@ impl Run<'_> {
         source.conditions.iter().any(|condition| match comparisons(condition, &column.name).as_slice() {
             [] => false,
             list => match bound {
-                PartitionBound::Default => {
-                    list.iter().any(|(op, value)| {
-                        *op == BinaryOp::Eq && self.other_takes(parent, child.id, value)
-                    })
-                }
+                PartitionBound::Default => list
+                    .iter()
+                    .any(|(op, value)| *op == BinaryOp::Eq && self.other_takes(parent, child.id, value)),
                 bound => list.iter().any(|(op, value)| contradicts(bound, op, value)),
             },
         })
@@ -270,7 +280,9 @@ fn comparisons<'e>(condition: &'e Expr, column: &str) -> Vec<(BinaryOp, &'e Expr
         ExprKind::Binary { left, op, right } if bare_column(left) == Some(column) && is_constant(right) => {
             vec![(op.clone(), right)]
         }
-        ExprKind::Between { operand, low, high, negated: false, .. } if bare_column(operand) == Some(column) => {
+        ExprKind::Between { operand, low, high, negated: false, .. }
+            if bare_column(operand) == Some(column) =>
+        {
             vec![(BinaryOp::Ge, low), (BinaryOp::Le, high)]
         }
         _ => Vec::new(),
@@ -293,9 +305,9 @@ pub(super) fn takes(bound: &PartitionBound, value: &Expr) -> bool {
             };
             above && below
         }
-        PartitionBound::List(values) => {
-            values.iter().any(|v| crate::expression::same(v, value) || compare_constants(v, value).is_some_and(|o| o.is_eq()))
-        }
+        PartitionBound::List(values) => values.iter().any(|v| {
+            crate::expression::same(v, value) || compare_constants(v, value).is_some_and(|o| o.is_eq())
+        }),
         PartitionBound::Hash { .. } | PartitionBound::Default => false,
     }
 }

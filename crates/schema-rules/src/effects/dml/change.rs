@@ -2,12 +2,12 @@
 
 use lock_table::LockMode;
 use sql_syntax::ast::{
-    Assignment, ConflictAction, Delete, Expr, ExprKind, FromItem, Insert, Literal, Merge, MergeAction, ObjectName, Query, QueryBody,
-    Update, With,
+    Assignment, ConflictAction, Delete, Expr, ExprKind, FromItem, Insert, Literal, Merge, MergeAction,
+    ObjectName, Query, QueryBody, Update, With,
 };
 
-use super::access::{self, Source};
 use super::Analysis;
+use super::access::{self, Source};
 use crate::catalog::{IndexKeyValue, Relation, RelationId, TypeId};
 use crate::effects::WorkKind;
 use crate::effects::references::sequence_argument;
@@ -110,7 +110,10 @@ impl Run<'_> {
                 self.relation(*c).partition_bound.as_deref().is_some_and(|b| access::takes(b, value))
             });
             let hash = children.iter().any(|c| {
-                matches!(self.relation(*c).partition_bound.as_deref(), Some(crate::catalog::PartitionBound::Hash { .. }))
+                matches!(
+                    self.relation(*c).partition_bound.as_deref(),
+                    Some(crate::catalog::PartitionBound::Hash { .. })
+                )
             });
             if hash {
                 return Ok(None);
@@ -154,7 +157,8 @@ impl Run<'_> {
                         names.extend(sequence_argument(call));
                     }
                 });
-                sequences.extend(names.iter().filter_map(|n| self.catalog.find(self.session, n)).map(|r| r.id));
+                sequences
+                    .extend(names.iter().filter_map(|n| self.catalog.find(self.session, n)).map(|r| r.id));
             }
         }
         for sequence in sequences {
@@ -218,7 +222,9 @@ impl Run<'_> {
         self.write_rows(&analysis, false);
         for clause in &statement.clauses {
             match &clause.action {
-                MergeAction::Update(assignments) => self.references_of_changed_rows(&table, assignments, None)?,
+                MergeAction::Update(assignments) => {
+                    self.references_of_changed_rows(&table, assignments, None)?
+                }
                 MergeAction::Delete => self.references_of_deleted_rows(&table, None)?,
                 MergeAction::Insert { .. } | MergeAction::Nothing => {}
             }
@@ -335,8 +341,11 @@ impl Run<'_> {
                 if !self.relation(id).has_heap() {
                     continue;
                 }
-                let kind =
-                    if scans { WorkKind::Update { all } } else { WorkKind::Rows { count: None, written: true } };
+                let kind = if scans {
+                    WorkKind::Update { all }
+                } else {
+                    WorkKind::Rows { count: None, written: true }
+                };
                 self.work(id, kind);
             }
         }
@@ -351,7 +360,8 @@ impl Run<'_> {
             let mentions = values.iter().any(|value| {
                 let mut found = false;
                 walk(value, &mut |part| {
-                    found |= matches!(&part.kind, ExprKind::Literal(Literal::String(text)) if **text == **label);
+                    found |=
+                        matches!(&part.kind, ExprKind::Literal(Literal::String(text)) if **text == **label);
                 });
                 found
             });
@@ -377,7 +387,12 @@ fn literal_rows(source: Option<&Query>) -> Option<Vec<&Vec<Expr>>> {
 }
 
 /// What a row of INSERT … VALUES has for a column: the value given, or nothing for the default.
-pub(super) fn value_of<'r>(table: &Relation, statement: &Insert, row: &'r [Expr], column: &str) -> Option<&'r Expr> {
+pub(super) fn value_of<'r>(
+    table: &Relation,
+    statement: &Insert,
+    row: &'r [Expr],
+    column: &str,
+) -> Option<&'r Expr> {
     let place = if statement.columns.is_empty() {
         table.live_columns().position(|c| &*c.name == column)
     } else {
@@ -385,4 +400,3 @@ pub(super) fn value_of<'r>(table: &Relation, statement: &Insert, row: &'r [Expr]
     };
     row.get(place?)
 }
-

@@ -11,7 +11,8 @@ mod referential;
 
 use lock_table::LockMode;
 use sql_syntax::ast::{
-    Copy, Expr, ExprKind, FromItem, Grouping, JoinCondition, ObjectName, Query, QueryBody, Select, Statement, TableName,
+    Copy, Expr, ExprKind, FromItem, Grouping, JoinCondition, ObjectName, Query, QueryBody, Select, Statement,
+    TableName,
 };
 
 use self::access::Source;

@@ -27,7 +27,8 @@ impl Run<'_> {
             if !constraint.enforced {
                 continue;
             }
-            let given = |row: &&Vec<Expr>| key.columns.iter().all(|c| self.has_value(table, statement, row, *c));
+            let given =
+                |row: &&Vec<Expr>| key.columns.iter().all(|c| self.has_value(table, statement, row, *c));
             let looks_up = match rows {
                 Some(rows) => rows.iter().any(given),
                 None => {
@@ -100,7 +101,8 @@ impl Run<'_> {
             for name in &assignment.columns {
                 let Some(column) = table.column(name) else { continue };
                 let itself = crate::expression::bare_column(&assignment.value) == Some(&*column.name);
-                let known = self.facts.changes(self.catalog, table.id, column.number, &assignment.value, filter);
+                let known =
+                    self.facts.changes(self.catalog, table.id, column.number, &assignment.value, filter);
                 if !itself && known != Some(false) {
                     changed.push(column.number);
                 }
@@ -153,7 +155,8 @@ impl Run<'_> {
             if !relation.has_heap() {
                 continue;
             }
-            let column = key.columns.first().and_then(|c| self.relation(owner).column_at(*c).map(|c| c.name.clone()));
+            let column =
+                key.columns.first().and_then(|c| self.relation(owner).column_at(*c).map(|c| c.name.clone()));
             let indexed = column.is_some_and(|c| leads_an_index(self.catalog, &relation, &c));
             if indexed {
                 self.work(id, WorkKind::Rows { count: None, written: !refuses });

@@ -1,0 +1,142 @@
+//! What a statement that defines something demands of the rows that are there.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use lock_table::RelationId;
+use schema_rules::Catalog;
+use schema_rules::catalog::Relation;
+use schema_rules::effects::Condition;
+
+use super::Exec;
+use super::scan::{mapped, widened};
+use crate::error::{Result, not_modelled};
+use crate::expr::{Binder, Env, Scope};
+use crate::plan::{Planner, Table, bound_accepts, table_item};
+use crate::value::Value;
+
+/// Whether the rows satisfy a condition, read with the definitions of `catalog`.
+pub(super) fn holds(
+    ex: &mut Exec<'_, '_>,
+    catalog: &Catalog,
+    lookup: &schema_rules::Session,
+    condition: &Condition,
+) -> Result<bool> {
+    let mut planner = Planner::new(catalog, lookup, &[]);
+    let slot = |column: u16| usize::from(column).saturating_sub(1);
+    match condition {
+        Condition::NoNulls { relation, column } => {
+            let rows = rows_of(ex, catalog, *relation);
+            Ok(!rows.iter().any(|row| row.get(slot(*column)).is_none_or(Value::is_null)))
+        }
+        Condition::Empty { relation } => Ok(ex.cx.scan(*relation).is_empty()),
+        Condition::Check { relation, expression } => {
+            let Some(found) = catalog.relation(*relation).cloned() else { return Ok(true) };
+            let items = [table_item(&planner, &found, found.name.clone(), 0)];
+            let scope = Scope { items: &items, parent: None };
+            let check = Binder::new(&mut planner, scope).condition(expression, "CHECK")?;
+            for row in rows_of(ex, catalog, *relation) {
+                if check.eval(ex, &Env::row(&row))? == Value::Bool(false) {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        }
+        Condition::Unique { relation, index } => {
+            let Some(found) = catalog.relation(*relation).cloned() else { return Ok(true) };
+            let table = planner.table(&found)?;
+            is_unique(ex, catalog, &table, *index)
+        }
+        Condition::Exclusion { .. } => Err(not_modelled("exclusion constraints")),
+        Condition::DomainCheck { .. } => Err(not_modelled("domain constraints over stored values")),
+        Condition::ForeignKey { relation, key } => {
+            let places = crate::plan::slots(&key.referenced_columns);
+            let mut known: BTreeSet<Vec<Value>> = BTreeSet::new();
+            for part in catalog.with_descendants(key.referenced) {
+                let map = map_from(catalog, key.referenced, part);
+                for row in rows_of(ex, catalog, part) {
+                    let row = map.as_ref().map_or_else(|| row.to_vec(), |m| mapped(&row, m));
+                    known.insert(places.iter().map(|s| row[*s].clone()).collect());
+                }
+            }
+            let own = crate::plan::slots(&key.columns);
+            for row in rows_of(ex, catalog, *relation) {
+                let value: Vec<Value> = own.iter().map(|s| row[*s].clone()).collect();
+                if !value.iter().any(Value::is_null) && !known.contains(&value) {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        }
+        Condition::WithinBound { relation, parent, bound } => {
+            let bounds = (*relation, *parent, &**bound);
+            bound_takes(ex, catalog, &mut planner, bounds, true)
+        }
+        Condition::OutsideBound { relation, parent, bound } => {
+            let bounds = (*relation, *parent, &**bound);
+            bound_takes(ex, catalog, &mut planner, bounds, false)
+        }
+        Condition::Converts { .. } => Ok(true),
+    }
+}
+
+/// The rows of a table at the full width that its definition gives them.
+pub(super) fn rows_of(ex: &mut Exec<'_, '_>, catalog: &Catalog, relation: RelationId) -> Vec<Rc<[Value]>> {
+    let width = catalog.relation(relation).map_or(0, |r| r.columns.len());
+    let found = ex.cx.scan(relation);
+    found.iter().map(|(_, tuple)| widened(ex, relation, tuple, width)).collect()
+}
+
+fn map_from(catalog: &Catalog, root: RelationId, part: RelationId) -> Option<Vec<Option<usize>>> {
+    if root == part {
+        return None;
+    }
+    let (root, part) = (catalog.relation(root)?, catalog.relation(part)?);
+    Some(crate::plan::column_map(root, part))
+}
+
+fn is_unique(ex: &mut Exec<'_, '_>, catalog: &Catalog, table: &Table, index: RelationId) -> Result<bool> {
+    let Some(index) = table.indexes.iter().find(|i| i.id == index) else { return Ok(true) };
+    let mut seen = BTreeSet::new();
+    for row in rows_of(ex, catalog, table.id) {
+        let Some(key) = super::unique::key_of(ex, index, &row)? else { continue };
+        let counts = index.nulls_not_distinct || !key.iter().any(Value::is_null);
+        if counts && !seen.insert(key) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether all rows lie within a bound (or all outside of it).
+fn bound_takes(
+    ex: &mut Exec<'_, '_>,
+    catalog: &Catalog,
+    planner: &mut Planner<'_>,
+    (relation, parent, bound): (RelationId, RelationId, &schema_rules::catalog::PartitionBound),
+    within: bool,
+) -> Result<bool> {
+    let (Some(parent), Some(table)) = (catalog.relation(parent), catalog.relation(relation)) else {
+        return Ok(true);
+    };
+    let (parent, table): (Rc<Relation>, Rc<Relation>) = (Rc::clone(parent), Rc::clone(table));
+    let items = [table_item(planner, &parent, parent.name.clone(), 0)];
+    let scope = Scope { items: &items, parent: None };
+    let Some(routing) = planner.routing(&parent, scope)? else { return Ok(true) };
+    let types: Vec<_> = routing.key.iter().map(|k| k.ty.clone()).collect();
+    let bound = planner.bound(bound, &types)?;
+    let map = crate::plan::column_map(&parent, &table);
+    for row in rows_of(ex, catalog, relation) {
+        let row = mapped(&row, &map);
+        let key = routing.key.iter().map(|k| k.eval(ex, &Env::row(&row))).collect::<Result<Vec<_>>>()?;
+        let inside = match bound_accepts(&bound, &key) {
+            Some(inside) => inside,
+            // The default partition takes what no other partition takes.
+            None => !routing.parts.iter().any(|(id, b)| *id != relation && bound_accepts(b, &key) == Some(true)),
+        };
+        if inside != within {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,116 @@
+//! Rows: the fast way for those that one transaction alone deals with, and the way to the versions of all others.
+
+use lock_table::{LockMode, LockTag, RelationId, RowKey, SessionId};
+use sim_clock::Nanos;
+
+use crate::backends::Backends;
+use crate::heap::{Deed, NO_TUPLE, TupleId};
+use crate::row_op::{Flow, Intent, RowOp};
+use crate::{Effects, EventKind, RowLockStrength, SqlError, SqlState, StepOutcome, WaitPolicy};
+
+impl<P: Clone + Default> Backends<P> {
+    #[allow(clippy::too_many_arguments)]
+    pub(crate) fn deal_with_row(
+        &mut self,
+        now: Nanos,
+        session: SessionId,
+        relation: RelationId,
+        key: RowKey,
+        intent: Intent<P>,
+        strength: RowLockStrength,
+        policy: WaitPolicy,
+        fx: &mut Effects,
+    ) -> Flow<P> {
+        let deed = match intent {
+            Intent::Lock | Intent::Recheck => Deed::Locked(strength),
+            Intent::Update(_) => Deed::Updated(strength),
+            Intent::Delete => Deed::Deleted,
+        };
+        if let Some(flow) = self.deal_simply(session, relation, key, deed, strength, fx) {
+            return flow;
+        }
+        let Some(tuple) = self.version_to_deal_with(session, relation, key) else {
+            return Flow::Outcome(StepOutcome::Gone);
+        };
+        self.run_row(now, session, RowOp::new(relation, key, tuple, intent, strength, policy), fx)
+    }
+
+    /// A virtual row that nobody else deals with takes one entry and no version.
+    fn deal_simply(
+        &mut self,
+        session: SessionId,
+        relation: RelationId,
+        key: RowKey,
+        deed: Deed,
+        strength: RowLockStrength,
+        fx: &mut Effects,
+    ) -> Option<Flow<P>> {
+        if self.heap.is_stored(relation) {
+            return None;
+        }
+        let before = (self.last_xid, self.session(session).xid);
+        let xid = self.assign_xid(session);
+        let Some(is_new) = self.heap.do_simply(relation, key, xid, deed) else {
+            // Nothing was written: an id that was taken for it alone is given back.
+            if self.session(session).savepoints.is_empty() {
+                (self.last_xid, self.session_mut(session).xid) = before;
+            }
+            return None;
+        };
+        if is_new {
+            self.touch(session, relation, key, NO_TUPLE);
+        }
+        let tag = LockTag::Tuple { relation, version: 0, key };
+        fx.push(session, EventKind::RowLocked, strength.tuple_lock_mode(), tag);
+        Some(Flow::Outcome(match deed {
+            Deed::Locked(_) => StepOutcome::Locked { row: P::default(), moved: false },
+            _ => StepOutcome::Done,
+        }))
+    }
+
+    /// The version that the statement's snapshot shows, or the one that its update has just locked.
+    fn version_to_deal_with(
+        &mut self,
+        session: SessionId,
+        relation: RelationId,
+        key: RowKey,
+    ) -> Option<TupleId> {
+        if let Some((_, _, tuple)) =
+            self.session(session).rechecked.filter(|&(r, k, _)| (r, k) == (relation, key))
+        {
+            return Some(tuple);
+        }
+        let snapshot = self.snapshot(session);
+        self.heap.inflate(relation, key)?;
+        let command = self.session(session).command;
+        self.heap
+            .versions(relation, key)
+            .find(|&id| self.heap.tuple(id).is_visible(session, command, snapshot))
+    }
+
+    pub(crate) fn insert(
+        &mut self,
+        session: SessionId,
+        relation: RelationId,
+        key: RowKey,
+        row: P,
+        fx: &mut Effects,
+    ) -> Flow<P> {
+        let tag = LockTag::Tuple { relation, version: 0, key };
+        if let Some(flow) =
+            self.deal_simply(session, relation, key, Deed::Inserted, RowLockStrength::Update, fx)
+        {
+            return flow;
+        }
+        if self.heap.row(relation, key).is_some() {
+            let what = "duplicate key value violates unique constraint";
+            return SqlError::new(SqlState::UNIQUE_VIOLATION, what).about(tag).into();
+        }
+        let xid = self.assign_xid(session);
+        let command = self.session(session).command;
+        let tuple = self.heap.insert(relation, key, xid, command, row);
+        self.touch(session, relation, key, tuple);
+        fx.push(session, EventKind::RowLocked, LockMode::AccessExclusive, tag);
+        Flow::Outcome(StepOutcome::Done)
+    }
+}

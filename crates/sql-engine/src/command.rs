@@ -68,7 +68,11 @@ pub(crate) fn tag(statement: &Statement) -> CommandTag {
             _ => "DROP",
         },
         Statement::Grant(grant) => {
-            if grant.revoke { "REVOKE" } else { "GRANT" }
+            if grant.revoke {
+                "REVOKE"
+            } else {
+                "GRANT"
+            }
         }
         _ => "OK",
     })

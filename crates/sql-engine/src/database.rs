@@ -640,9 +640,10 @@ impl Database {
     #[must_use]
     pub fn tables(&self) -> Vec<String> {
         let state = self.shared.get();
-        let tables = state.catalog.relations().filter(|r| {
-            matches!(r.kind, RelationKind::Table | RelationKind::PartitionedTable(_))
-        });
+        let tables = state
+            .catalog
+            .relations()
+            .filter(|r| matches!(r.kind, RelationKind::Table | RelationKind::PartitionedTable(_)));
         tables.map(|r| r.name.to_string()).collect()
     }
 
@@ -773,7 +774,8 @@ impl Database {
         let own = format!("pg_temp_{}", session.0);
         let mut state = self.shared.edit();
         let has_own = state.session(session).lookup.search_path.first().is_some_and(|n| **n == *own);
-        if !crate::temporary::creates(statement) && !(has_own && crate::temporary::creates_unqualified(statement))
+        if !crate::temporary::creates(statement)
+            && !(has_own && crate::temporary::creates_unqualified(statement))
         {
             return Rc::clone(prepared);
         }
@@ -838,9 +840,8 @@ fn parse(sql: &str) -> Result<Vec<Rc<Statement>>> {
 
 /// FNV-1a with a final mix: a sum of such numbers tells sets of rows apart.
 fn fnv(bytes: &[u8]) -> u64 {
-    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| {
-        (h ^ u64::from(*b)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let hash = bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x0000_0100_0000_01b3));
     (hash ^ (hash >> 29)).wrapping_mul(0x94d0_49bb_1331_11eb)
 }
-

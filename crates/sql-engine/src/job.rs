@@ -112,9 +112,7 @@ pub(crate) fn ends_failure(statement: &Statement) -> bool {
 /// The isolation level of the layer below; nothing if none is named.
 pub(crate) fn isolation(modes: &ast::TransactionModes) -> Option<Isolation> {
     modes.isolation.map(|level| match level {
-        ast::IsolationLevel::ReadCommitted | ast::IsolationLevel::ReadUncommitted => {
-            Isolation::ReadCommitted
-        }
+        ast::IsolationLevel::ReadCommitted | ast::IsolationLevel::ReadUncommitted => Isolation::ReadCommitted,
         ast::IsolationLevel::RepeatableRead | ast::IsolationLevel::Serializable => Isolation::RepeatableRead,
     })
 }
@@ -307,7 +305,10 @@ impl Dispatch<'_> {
         Ok(match &**statement {
             Statement::Select(_) | Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => {
                 let types = prepared.types.clone();
-                sent(machine(), PlannedTask::new(Rc::clone(statement), Some(Rc::clone(prepared)), types, None))
+                sent(
+                    machine(),
+                    PlannedTask::new(Rc::clone(statement), Some(Rc::clone(prepared)), types, None),
+                )
             }
             Statement::Merge(_) => return Err(not_modelled("MERGE")),
             Statement::Copy(_) => return Err(not_modelled("COPY")),

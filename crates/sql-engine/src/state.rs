@@ -281,8 +281,7 @@ impl State {
             self.catalog.apply_changes(&done.changes);
         }
         let lookup = &mut self.session_mut(session).lookup;
-        lookup.search_path =
-            std::iter::once(name.into()).chain(lookup.search_path.iter().cloned()).collect();
+        lookup.search_path = std::iter::once(name.into()).chain(lookup.search_path.iter().cloned()).collect();
     }
 
     pub(crate) fn table(&mut self, relation: RelationId) -> &mut TableData {

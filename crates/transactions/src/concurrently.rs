@@ -129,6 +129,8 @@ impl<P: Clone + Default> Backends<P> {
         let this = self.session_mut(session);
         this.reference_snapshot = snapshot;
         this.holds_xmin = true;
+        // A new snapshot shows what the statement itself has done so far (`CommandCounterIncrement`).
+        this.command += 1;
     }
 
     /// Gives up what others could wait for.

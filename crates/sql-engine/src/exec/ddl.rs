@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use lock_table::{LockMode, LockTag, RelationId, RowKey, Scope, SessionId};
-use schema_rules::catalog::{Change, Relation, RelationKind};
+use schema_rules::Catalog;
+use schema_rules::catalog::{Change, Relation};
 use schema_rules::effects::{
     Effects, NoFacts, Step as Effect, TransactionRule, Wait, Work, WorkKind, advance,
 };
-use schema_rules::Catalog;
 use sim_clock::Nanos;
 use sql_syntax::ast::{self, AlterTableAction, ColumnChange, SequenceOption, Statement};
 use transactions::{Step, StepContext, StepOutcome, TransactionHook, WaitPolicy};
@@ -129,9 +129,9 @@ impl DdlTask {
         self.at = 0;
         let effects = self.effects()?;
         let wanted = |relation: RelationId, mode: LockMode| {
-            effects.steps.iter().any(|s| {
-                matches!(s, Effect::Lock { relation: r, mode: l, .. } if (*r, *l) == (relation, mode))
-            })
+            effects.steps.iter().any(
+                |s| matches!(s, Effect::Lock { relation: r, mode: l, .. } if (*r, *l) == (relation, mode)),
+            )
         };
         let useless = self.locked.iter().position(|(r, l)| !wanted(*r, *l));
         Ok(useless.map(|at| {
@@ -347,7 +347,12 @@ impl DdlTask {
     }
 
     /// Defaults of added columns that rows older than the column shall show.
-    fn note_missing(&self, m: &mut Machine, cx: &mut StepContext<'_, Tuple>, effects: &Effects) -> Result<()> {
+    fn note_missing(
+        &self,
+        m: &mut Machine,
+        cx: &mut StepContext<'_, Tuple>,
+        effects: &Effects,
+    ) -> Result<()> {
         let lookup = m.shared.get().session(m.session).lookup.clone();
         for change in &effects.changes {
             let Change::Relation(id, Some(after)) = change else { continue };
@@ -462,9 +467,9 @@ fn empty(m: &Machine, cx: &mut StepContext<'_, Tuple>, relation: RelationId) {
 
 /// RESTART IDENTITY: sequences that the table's columns own begin anew.
 fn restart_sequences(m: &Machine, catalog: &Catalog, table: RelationId) {
-    let owned = catalog.relations().filter(|r| {
-        r.as_sequence().is_some_and(|s| s.owned_by.is_some_and(|(owner, _)| owner == table))
-    });
+    let owned = catalog
+        .relations()
+        .filter(|r| r.as_sequence().is_some_and(|s| s.owned_by.is_some_and(|(owner, _)| owner == table)));
     let mut state = m.shared.edit();
     for sequence in owned {
         state.sequences.remove(&sequence.id);
@@ -546,6 +551,7 @@ impl Task for DdlTask {
             }
             let Some(effect) = effects.steps.get(self.at) else {
                 if !self.filled {
+                    self.committed_to = true;
                     self.finish(m, cx, &effects)?;
                     self.filled = true;
                     self.fill(m, cx, &effects)?;
@@ -574,9 +580,4 @@ impl DdlTask {
         let message = format!("skipping {what} of \"{}\" --- lock not available", name.unwrap_or_default());
         state.notice(m.session, "WARNING", message);
     }
-}
-
-/// Whether the kind of relation can be emptied: only heaps hold rows here.
-pub(crate) fn holds_rows(relation: &Relation) -> bool {
-    matches!(relation.kind, RelationKind::Table | RelationKind::MaterializedView { .. })
 }

@@ -127,7 +127,8 @@ impl InsertTask {
         let root = self.insert()?.target.table.id;
         m.exec(cx, |ex| {
             for index in row.table.indexes.iter().filter(|i| i.unique && i.ready) {
-                let decides = plan.arbiters.is_empty() || row.table.id != root || plan.arbiters.contains(&index.id);
+                let decides =
+                    plan.arbiters.is_empty() || row.table.id != root || plan.arbiters.contains(&index.id);
                 if !decides {
                     continue;
                 }
@@ -234,7 +235,9 @@ impl Task for InsertTask {
                 Phase::Probe => {
                     let statement = Rc::clone(&self.statement);
                     let StatementPlan::Insert(insert) = &*statement else { return Ok(Flow::Done) };
-                    let (Some(plan), Some(row)) = (&insert.conflict, &self.row) else { return Ok(Flow::Done) };
+                    let (Some(plan), Some(row)) = (&insert.conflict, &self.row) else {
+                        return Ok(Flow::Done);
+                    };
                     match self.probe(m, cx, plan, row)? {
                         None => self.phase = Phase::Insert,
                         Some(Conflict::Busy(xid)) => return Ok(Flow::Yield(Step::WaitForTransaction(xid))),

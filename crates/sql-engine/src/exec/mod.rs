@@ -132,7 +132,8 @@ impl Exec<'_, '_> {
         let Some(definition) = catalog.relation(id).and_then(|r| r.as_sequence().cloned()) else {
             return Err(error("42P01", format!("relation \"{name}\" does not exist")));
         };
-        let data = state.sequences.entry(id).or_insert(SequenceData { last: definition.start, called: false });
+        let data =
+            state.sequences.entry(id).or_insert(SequenceData { last: definition.start, called: false });
         let next = if data.called { data.last.checked_add(definition.increment) } else { Some(data.last) };
         let inside = |n: &i64| (definition.min..=definition.max).contains(n);
         let value = match next.filter(inside) {

@@ -5,13 +5,13 @@ use std::rc::Rc;
 use lock_table::{RelationId, RowKey};
 use transactions::{RowLockStrength, Step, StepContext, StepOutcome, WaitPolicy};
 
+use super::Exec;
 use super::machine::{Flow, Machine, Task};
 use super::reference::AfterCheck;
 use super::rows;
 use super::scan::{Frame, Origin, SourceRow, holds, mapped, rows as source_rows, still_holds, widened};
 use super::trigger::{self, Change, Verdict};
 use super::unique::UniqueTask;
-use super::Exec;
 use crate::error::{Result, error, not_modelled};
 use crate::expr::Env;
 use crate::plan::{ForeignKey, Source, StatementPlan, Table, WriteTarget};
@@ -232,7 +232,11 @@ impl ModifyTask {
         Ok(())
     }
 
-    fn change_step(&mut self, m: &mut Machine, cx: &mut StepContext<'_, Tuple>) -> Result<Option<Step<Tuple>>> {
+    fn change_step(
+        &mut self,
+        m: &mut Machine,
+        cx: &mut StepContext<'_, Tuple>,
+    ) -> Result<Option<Step<Tuple>>> {
         let Some((_, target)) = &self.current else { return Ok(None) };
         let table = Rc::clone(&target.table);
         let (relation, key) = (table.id, target.key);
@@ -379,7 +383,11 @@ fn refuse_moves(ex: &mut Exec<'_, '_>, target: &WriteTarget, table: &Table, new:
     let Some(part) = rows::part(target, table.id) else { return Ok(()) };
     let root = mapped(new, &part.map);
     let (leaf, _, _) = rows::route(ex, target, root)?;
-    if leaf.id == table.id { Ok(()) } else { Err(not_modelled("updates that move rows to another partition")) }
+    if leaf.id == table.id {
+        Ok(())
+    } else {
+        Err(not_modelled("updates that move rows to another partition"))
+    }
 }
 
 /// The rows of a table with these values, as they are committed or our own now.

@@ -55,15 +55,7 @@ impl PlannedTask {
         types: Vec<Type>,
         must_return: Option<Vec<ResultColumn>>,
     ) -> Self {
-        Self {
-            statement,
-            prepared,
-            types,
-            must_return,
-            plan: None,
-            locked: Vec::new(),
-            phase: Phase::Plan,
-        }
+        Self { statement, prepared, types, must_return, plan: None, locked: Vec::new(), phase: Phase::Plan }
     }
 
     fn stamp(m: &Machine) -> CatalogStamp {

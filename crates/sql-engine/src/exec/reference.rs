@@ -262,7 +262,8 @@ impl Task for CheckTask {
         let mut last = last;
         loop {
             match self.phase {
-                Phase::Lock(0) if matches!(&self.check, AfterCheck::Referencing { key, .. }
+                Phase::Lock(0)
+                    if matches!(&self.check, AfterCheck::Referencing { key, .. }
                     if key.iter().any(Value::is_null)) =>
                 {
                     return Ok(Flow::Done);

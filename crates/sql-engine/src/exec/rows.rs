@@ -108,7 +108,8 @@ fn place_in(to: &Table, root: &Table, row: &[Value], from: &Table, part: &Part) 
         return values;
     }
     let place = |name: &str| from.columns.iter().position(|c| !c.dropped && &*c.name == name);
-    let map: Vec<Option<usize>> = to.columns.iter().map(|c| if c.dropped { None } else { place(&c.name) }).collect();
+    let map: Vec<Option<usize>> =
+        to.columns.iter().map(|c| if c.dropped { None } else { place(&c.name) }).collect();
     mapped(row, &map)
 }
 

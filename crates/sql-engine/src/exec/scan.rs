@@ -62,8 +62,7 @@ pub(super) fn rows(ex: &mut Exec<'_, '_>, source: &Source, frame: Frame<'_>) -> 
             plain_rows(ex, found.iter().map(|r| r.to_vec()), *offset, filter, frame)
         }
         Source::Series { args, offset, ordinality, filter } => {
-            let args: Vec<Value> =
-                args.iter().map(|a| a.eval(ex, &frame.env(&[]))).collect::<Result<_>>()?;
+            let args: Vec<Value> = args.iter().map(|a| a.eval(ex, &frame.env(&[]))).collect::<Result<_>>()?;
             let values = series(&args)?;
             plain_rows(ex, numbered(values, *ordinality), *offset, filter, frame)
         }
@@ -83,9 +82,10 @@ pub(super) fn rows(ex: &mut Exec<'_, '_>, source: &Source, frame: Frame<'_>) -> 
 }
 
 fn numbered(values: Vec<Value>, ordinality: bool) -> impl Iterator<Item = Vec<Value>> {
-    values.into_iter().enumerate().map(move |(n, value)| {
-        if ordinality { vec![value, Value::Int(n as i64 + 1)] } else { vec![value] }
-    })
+    values
+        .into_iter()
+        .enumerate()
+        .map(move |(n, value)| if ordinality { vec![value, Value::Int(n as i64 + 1)] } else { vec![value] })
 }
 
 fn plain_rows(
@@ -130,9 +130,7 @@ pub(super) fn widened(ex: &Exec<'_, '_>, relation: RelationId, tuple: &Tuple, wi
     }
     let state = ex.shared.get();
     let missing = state.tables.get(&relation).map_or(&[][..], |t| &t.missing);
-    (0..width)
-        .map(|at| values.get(at).or_else(|| missing.get(at)).cloned().unwrap_or_default())
-        .collect()
+    (0..width).map(|at| values.get(at).or_else(|| missing.get(at)).cloned().unwrap_or_default()).collect()
 }
 
 /// A row of a table below the scanned one, in the scanned one's columns.
@@ -193,9 +191,7 @@ fn own_rows(
     let keys: Vec<RowKey> = match &scan.access {
         Access::Sequential => {
             let found = ex.cx.scan(relation);
-            return in_place_order(found, |key, tuple| {
-                add_row(ex, scan, relation, key, &tuple, frame, rows)
-            });
+            return in_place_order(found, |key, tuple| add_row(ex, scan, relation, key, &tuple, frame, rows));
         }
         Access::Index { index: id, equal, low, high } => {
             let Some(index) = index(*id) else { return Ok(()) };

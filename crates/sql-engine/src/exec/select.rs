@@ -237,7 +237,9 @@ fn returned(m: &Machine, call: Option<StepFunction>, done: bool) -> Value {
             if !done {
                 let message = "you don't own a lock of type ExclusiveLock".to_owned();
                 let message = match call {
-                    Some(StepFunction::AdvisoryUnlock { shared: true }) => message.replace("Exclusive", "Share"),
+                    Some(StepFunction::AdvisoryUnlock { shared: true }) => {
+                        message.replace("Exclusive", "Share")
+                    }
                     _ => message,
                 };
                 m.shared.edit().notice(m.session, "WARNING", message);

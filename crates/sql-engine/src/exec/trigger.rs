@@ -36,9 +36,10 @@ fn concerns(events: &[TriggerEvent], change: Change) -> bool {
 
 /// Whether a row has to be locked before the change, so that triggers see its latest version.
 pub(super) fn has_before_row(table: &Table, change: Change) -> bool {
-    table.triggers.iter().any(|t| {
-        t.timing == TriggerTiming::Before && t.for_each_row && concerns(&t.events, change)
-    })
+    table
+        .triggers
+        .iter()
+        .any(|t| t.timing == TriggerTiming::Before && t.for_each_row && concerns(&t.events, change))
 }
 
 /// Refuses triggers that call what is not built in.

@@ -5,9 +5,9 @@ use std::rc::Rc;
 use lock_table::{RelationId, RowKey};
 use transactions::{DirtyState, Step, StepContext, StepOutcome, Xid};
 
+use super::Exec;
 use super::machine::{Flow, Machine, Task};
 use super::scan::widened;
-use super::Exec;
 use crate::error::{Result, SqlError, error};
 use crate::expr::Env;
 use crate::plan::{KeyPart, Table, TableIndex};
@@ -15,7 +15,11 @@ use crate::state::{IndexData, IndexKey, Tuple};
 use crate::value::Value;
 
 /// The key of a row in an index; nothing if the index's predicate leaves the row out.
-pub(super) fn key_of(ex: &mut Exec<'_, '_>, index: &TableIndex, values: &[Value]) -> Result<Option<IndexKey>> {
+pub(super) fn key_of(
+    ex: &mut Exec<'_, '_>,
+    index: &TableIndex,
+    values: &[Value],
+) -> Result<Option<IndexKey>> {
     let env = Env::row(values);
     if let Some(predicate) = &index.predicate
         && !predicate.holds(ex, &env)?
@@ -61,10 +65,9 @@ fn widest(index: &TableIndex) -> usize {
     };
     for part in &index.parts {
         match part {
-            KeyPart::Slot(slot) => see(&crate::expr::Typed::new(
-                crate::expr::Node::Column(*slot),
-                crate::value::Type::Unknown,
-            )),
+            KeyPart::Slot(slot) => {
+                see(&crate::expr::Typed::new(crate::expr::Node::Column(*slot), crate::value::Type::Unknown))
+            }
             KeyPart::Expression(e) => e.walk(&mut see),
         }
     }

@@ -132,7 +132,9 @@ fn bound_takes(
         let inside = match bound_accepts(&bound, &key) {
             Some(inside) => inside,
             // The default partition takes what no other partition takes.
-            None => !routing.parts.iter().any(|(id, b)| *id != relation && bound_accepts(b, &key) == Some(true)),
+            None => {
+                !routing.parts.iter().any(|(id, b)| *id != relation && bound_accepts(b, &key) == Some(true))
+            }
         };
         if inside != within {
             return Ok(false);

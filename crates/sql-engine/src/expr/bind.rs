@@ -251,7 +251,8 @@ impl<'b, 'p> Binder<'b, 'p> {
             }
             UnaryOp::Plus => Ok(operand),
             UnaryOp::Minus => {
-                let operand = if operand.ty == Type::Unknown { coerce(operand, &Type::Float8)? } else { operand };
+                let operand =
+                    if operand.ty == Type::Unknown { coerce(operand, &Type::Float8)? } else { operand };
                 let ty = operand.ty.clone();
                 if !ty.is_number() && ty != Type::Interval {
                     return Err(error("42883", format!("operator does not exist: - {ty}")));
@@ -295,8 +296,7 @@ impl<'b, 'p> Binder<'b, 'p> {
         }
         operands.push(rest);
         let clause = op.as_str().to_owned();
-        let list: Result<Vec<Typed>> =
-            operands.iter().rev().map(|e| self.condition(e, &clause)).collect();
+        let list: Result<Vec<Typed>> = operands.iter().rev().map(|e| self.condition(e, &clause)).collect();
         let node = if *op == BinaryOp::And { Node::And(list?) } else { Node::Or(list?) };
         Ok(Typed::new(node, Type::Bool))
     }
@@ -426,7 +426,8 @@ impl<'b, 'p> Binder<'b, 'p> {
 
     /// The server's time zone is UTC, and so must the one asked for be.
     fn at_time_zone(&mut self, operand: &ast::Expr, zone: &ast::Expr) -> Result<Typed> {
-        let is_utc = matches!(&zone.kind, ExprKind::Literal(Literal::String(z)) if z.eq_ignore_ascii_case("utc"));
+        let is_utc =
+            matches!(&zone.kind, ExprKind::Literal(Literal::String(z)) if z.eq_ignore_ascii_case("utc"));
         if !is_utc {
             return Err(not_modelled("time zones other than UTC"));
         }
@@ -469,7 +470,7 @@ impl<'b, 'p> Binder<'b, 'p> {
         let mut args = self.args(call)?;
         let types: Vec<Type> = args.iter().map(|a| a.ty.clone()).collect();
         let Some(function) = Function::find(name, args.len()) else {
-            return Err(self.planner.unknown_function(&call.name, &types));
+            return Err(Planner::unknown_function(&call.name));
         };
         for (n, arg) in args.iter_mut().enumerate() {
             if let Some(wanted) = function.argument(n, &types) {
@@ -554,7 +555,8 @@ impl<'b, 'p> Binder<'b, 'p> {
         aggregates.sources.push(e.clone());
         let slot = aggregates.base + aggregates.calls.len();
         let distinct = call.distinct;
-        let call = AggregateCall { function, argument, separator, distinct, filter, order_by, ty: ty.clone() };
+        let call =
+            AggregateCall { function, argument, separator, distinct, filter, order_by, ty: ty.clone() };
         aggregates.calls.push(call);
         Ok(Typed::new(Node::Column(slot), ty))
     }
@@ -641,7 +643,9 @@ const fn symbol(op: Comparison) -> &'static str {
 fn arithmetic_of(op: Arithmetic, left: Typed, right: Typed) -> Result<Typed> {
     // A constant of unknown type takes the other side's.
     let (left, right) = match (left.ty.clone(), right.ty.clone()) {
-        (Type::Unknown, Type::Unknown) => return Err(error("42725", "operator is not unique: unknown + unknown")),
+        (Type::Unknown, Type::Unknown) => {
+            return Err(error("42725", "operator is not unique: unknown + unknown"));
+        }
         (Type::Unknown, ty) if ty.is_time() => (coerce(left, &Type::Interval)?, right),
         (ty, Type::Unknown) if ty.is_time() => (left, coerce(right, &Type::Interval)?),
         (Type::Unknown, ty) => (coerce(left, &ty)?, right),

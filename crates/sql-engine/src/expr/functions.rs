@@ -9,9 +9,7 @@ use super::md5::md5;
 use super::operators::{Arithmetic, Comparison, wider};
 use crate::error::{Result, error, not_modelled};
 use crate::exec::{Exec, Moment};
-use crate::value::{
-    Decimal, MICROS_PER_DAY, MICROS_PER_SECOND, Type, Value, cast, date_parts,
-};
+use crate::value::{Decimal, MICROS_PER_DAY, MICROS_PER_SECOND, Type, Value, cast, date_parts};
 
 /// What a function does with its arguments' values.
 type Body = fn(&mut Exec<'_, '_>, &[Typed], &[Value]) -> Result<Value>;
@@ -110,9 +108,8 @@ pub(crate) fn common_type(types: &[Type]) -> Type {
         (a, b) if a == b => b.clone(),
         (a, b) if a.is_number() && b.is_number() => wider(a, b),
         (a, b) if a.is_string() && b.is_string() => Type::Text,
-        (Type::Date, Type::Timestamp(_) | Type::TimestampTz(_)) | (Type::Timestamp(_), Type::TimestampTz(_)) => {
-            b.clone()
-        }
+        (Type::Date, Type::Timestamp(_) | Type::TimestampTz(_))
+        | (Type::Timestamp(_), Type::TimestampTz(_)) => b.clone(),
         _ => a,
     })
 }
@@ -284,9 +281,13 @@ static FUNCTIONS: &[Definition] = &[
     volatile(define("clock_timestamp", (0, 0), Takes::Any, TIMESTAMPTZ, |ex, _, _| {
         Ok(ex.time(Moment::Clock))
     })),
-    stable(define("localtimestamp", (0, 1), Takes::Any, Returns::Is(|| Type::Timestamp(None)), |ex, _, _| {
-        Ok(ex.time(Moment::Transaction))
-    })),
+    stable(define(
+        "localtimestamp",
+        (0, 1),
+        Takes::Any,
+        Returns::Is(|| Type::Timestamp(None)),
+        |ex, _, _| Ok(ex.time(Moment::Transaction)),
+    )),
     stable(define("current_date", (0, 0), Takes::Any, Returns::Is(|| Type::Date), |ex, _, _| {
         cast(ex.time(Moment::Transaction), &Type::TimestampTz(None), &Type::Date)
     })),
@@ -433,7 +434,8 @@ fn rounded(v: &[Value], how: fn(Decimal, u32) -> Option<Decimal>) -> Result<Valu
     let digits = v.get(1).map_or(0, int);
     Ok(match &v[0] {
         Value::Float(n) if v.len() == 1 => {
-            let is_round = how(Decimal::parse("0.9").unwrap_or(Decimal::ZERO), 0).is_some_and(|n| !n.is_zero());
+            let is_round =
+                how(Decimal::parse("0.9").unwrap_or(Decimal::ZERO), 0).is_some_and(|n| !n.is_zero());
             Value::Float(if is_round { n.round_ties_even() } else { n.trunc() })
         }
         Value::Numeric(n) => {
@@ -610,7 +612,13 @@ impl Aggregate {
                 Type::Float4 | Type::Float8 => Type::Float8,
                 _ => return Err(no_such("avg")),
             },
-            Self::Min | Self::Max => if ty == Type::Unknown { Type::Text } else { ty },
+            Self::Min | Self::Max => {
+                if ty == Type::Unknown {
+                    Type::Text
+                } else {
+                    ty
+                }
+            }
             Self::BoolAnd | Self::BoolOr => Type::Bool,
             Self::ArrayAgg => Type::Array(Rc::new(ty)),
             Self::StringAgg => Type::Text,

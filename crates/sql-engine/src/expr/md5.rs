@@ -19,7 +19,8 @@ pub(super) fn md5(message: &[u8]) -> String {
 }
 
 fn mix(state: &mut [u32; 4], block: &[u8]) {
-    let word = |n: usize| u32::from_le_bytes([block[4 * n], block[4 * n + 1], block[4 * n + 2], block[4 * n + 3]]);
+    let word =
+        |n: usize| u32::from_le_bytes([block[4 * n], block[4 * n + 1], block[4 * n + 2], block[4 * n + 3]]);
     let [mut a, mut b, mut c, mut d] = *state;
     for i in 0..64 {
         let (f, n) = match i / 16 {

@@ -9,7 +9,8 @@ mod pattern;
 use std::rc::Rc;
 
 pub(crate) use bind::{
-    AggregateCall, Aggregates, Binder, Scope, ScopeColumn, ScopeItem, StepCall, coerce, conjuncts, series_type,
+    AggregateCall, Aggregates, Binder, Scope, ScopeColumn, ScopeItem, StepCall, coerce, conjuncts,
+    series_type,
 };
 pub(crate) use functions::{Aggregate, Function, StepFunction, aggregate, common_type, finish};
 pub(crate) use operators::{Arithmetic, Comparison};

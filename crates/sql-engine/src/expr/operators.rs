@@ -94,7 +94,9 @@ impl Arithmetic {
             (Self::Add | Self::Sub, T::Date, T::Interval) => {
                 Some((T::Timestamp(None), T::Interval, T::Timestamp(None)))
             }
-            (Self::Add | Self::Sub, a, T::Interval) if a.is_time() => Some((a.clone(), T::Interval, a.clone())),
+            (Self::Add | Self::Sub, a, T::Interval) if a.is_time() => {
+                Some((a.clone(), T::Interval, a.clone()))
+            }
             (Self::Add, T::Interval, b) if b.is_time() => Some((T::Interval, b.clone(), b.clone())),
             (Self::Sub, a, b) if a.is_time() && b.is_time() => Some((a.clone(), b.clone(), T::Interval)),
             (Self::Add | Self::Sub, T::Interval, T::Interval) => same(T::Interval),
@@ -199,9 +201,7 @@ impl Arithmetic {
                     micros: a.micros.checked_add(sign.checked_mul(b.micros)?)?,
                 })
             }
-            (Value::Interval(i), Value::Float(by)) => {
-                scale(i, if self == Self::Div { 1.0 / by } else { by })
-            }
+            (Value::Interval(i), Value::Float(by)) => scale(i, if self == Self::Div { 1.0 / by } else { by }),
             (Value::Float(by), Value::Interval(i)) => scale(i, by),
             _ => return None,
         })

@@ -19,11 +19,7 @@ pub(crate) enum Access {
         high: Option<(Typed, bool)>,
     },
     /// Those whose key's first part is one of these values.
-    AnyOf {
-        index: RelationId,
-        values: Typed,
-        is_array: bool,
-    },
+    AnyOf { index: RelationId, values: Typed, is_array: bool },
 }
 
 /// What a condition says about one column.

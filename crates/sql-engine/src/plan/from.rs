@@ -203,9 +203,7 @@ impl JoinSource {
     /// A condition of ON that may be tested on one side alone already.
     fn push_on(&mut self, condition: Typed) {
         let rest = match self.kind {
-            JoinKind::Inner | JoinKind::Cross => {
-                self.left.push(condition).and_then(|c| self.right.push(c))
-            }
+            JoinKind::Inner | JoinKind::Cross => self.left.push(condition).and_then(|c| self.right.push(c)),
             JoinKind::Left => self.right.push(condition),
             JoinKind::Right => self.left.push(condition),
             JoinKind::Full => Some(condition),
@@ -341,7 +339,10 @@ impl Planner<'_> {
                 self.view_depth -= 1;
                 let columns: Vec<ResultColumn> = relation
                     .live_columns()
-                    .map(|c| ResultColumn { name: name_rc(&c.name), ty: Type::of(self.catalog, &c.data_type) })
+                    .map(|c| ResultColumn {
+                        name: name_rc(&c.name),
+                        ty: Type::of(self.catalog, &c.data_type),
+                    })
                     .collect();
                 let plan = plan?;
                 let offset = from.width;
@@ -349,12 +350,13 @@ impl Planner<'_> {
                 self.add_item(columns, &relation.name, alias, from);
                 Ok(Source::Sub { plan, offset, filter: Vec::new() })
             }
-            RelationKind::Index(_) => Err(error("42809", format!("cannot open relation \"{}\"", relation.name))),
+            RelationKind::Index(_) => {
+                Err(error("42809", format!("cannot open relation \"{}\"", relation.name)))
+            }
             RelationKind::Sequence(_) => Err(not_modelled("reading a sequence's row")),
             RelationKind::ForeignTable => Err(not_modelled("foreign tables")),
             RelationKind::MaterializedView { populated: false, .. } => {
-                let message =
-                    format!("materialized view \"{}\" has not been populated", relation.name);
+                let message = format!("materialized view \"{}\" has not been populated", relation.name);
                 Err(error("55000", message))
             }
             _ => self.scan(&relation, name, alias, mode, table.only, from),
@@ -590,8 +592,7 @@ pub(crate) fn column_map(root: &Relation, child: &Relation) -> Vec<Option<usize>
 
 fn join(left: Source, right: Source, kind: JoinKind) -> Source {
     let (left_slots, right_slots) = (left.slots(), right.slots());
-    let joined =
-        JoinSource { left, right, kind, equal: Vec::new(), on: Vec::new(), left_slots, right_slots };
+    let joined = JoinSource { left, right, kind, equal: Vec::new(), on: Vec::new(), left_slots, right_slots };
     Source::Join(Box::new(joined))
 }
 
@@ -619,7 +620,8 @@ fn join_using(
         let find = |items: &[ScopeItem]| {
             items.iter().flat_map(|i| &i.columns).find(|c| !c.hidden && c.name == *name).cloned()
         };
-        let (Some(left), Some(right)) = (find(&from.items[first..middle]), find(&from.items[middle..])) else {
+        let (Some(left), Some(right)) = (find(&from.items[first..middle]), find(&from.items[middle..]))
+        else {
             let message =
                 format!("column \"{name}\" specified in USING clause does not exist in one of the tables");
             return Err(error("42703", message));

@@ -3,7 +3,9 @@
 use std::rc::Rc;
 
 use lock_table::RelationId;
-use schema_rules::catalog::{BoundValue, IndexKeyValue, PartitionBound, PartitionKey, PartitionStrategy, Relation};
+use schema_rules::catalog::{
+    BoundValue, IndexKeyValue, PartitionBound, PartitionKey, PartitionStrategy, Relation,
+};
 use sql_syntax::ast::Expr;
 
 use super::Planner;
@@ -175,7 +177,12 @@ impl Planner<'_> {
         Ok(Some(Rc::new(Routing { key: key_exprs, parts })))
     }
 
-    fn partition_key(&mut self, relation: &Relation, key: &PartitionKey, scope: Scope<'_>) -> Result<Vec<Typed>> {
+    fn partition_key(
+        &mut self,
+        relation: &Relation,
+        key: &PartitionKey,
+        scope: Scope<'_>,
+    ) -> Result<Vec<Typed>> {
         let column = |n: usize| {
             let ty = Type::of(self.catalog, &relation.columns[n].data_type);
             Typed::new(Node::Column(n), ty)

@@ -157,9 +157,9 @@ impl QueryPlan {
     pub(crate) fn columns(&self) -> &[ResultColumn] {
         match self {
             Self::Select(select) => &select.columns,
-            Self::Values { columns, .. } | Self::SetOperation { columns, .. } | Self::Stored { columns, .. } => {
-                columns
-            }
+            Self::Values { columns, .. }
+            | Self::SetOperation { columns, .. }
+            | Self::Stored { columns, .. } => columns,
             Self::Nested { inner, .. } => inner.columns(),
         }
     }
@@ -193,7 +193,8 @@ impl Planner<'_> {
                 self.select(select, query, scope).map(|plan| QueryPlan::Select(Box::new(plan)))
             }
             QueryBody::Table(table) => {
-                let star = ast::Expr { kind: ExprKind::Wildcard { qualifier: Vec::new() }, range: query.range };
+                let star =
+                    ast::Expr { kind: ExprKind::Wildcard { qualifier: Vec::new() }, range: query.range };
                 let select = ast::Select {
                     distinct: None,
                     targets: vec![ast::Target { value: star, alias: None }],
@@ -235,7 +236,12 @@ impl Planner<'_> {
         }
     }
 
-    fn values(&mut self, rows: &[Vec<ast::Expr>], query: &ast::Query, scope: &Scope<'_>) -> Result<QueryPlan> {
+    fn values(
+        &mut self,
+        rows: &[Vec<ast::Expr>],
+        query: &ast::Query,
+        scope: &Scope<'_>,
+    ) -> Result<QueryPlan> {
         refuse_locking(query)?;
         let width = rows.first().map_or(0, Vec::len);
         let mut compiled = Vec::with_capacity(rows.len());
@@ -397,7 +403,8 @@ impl Planner<'_> {
             // A number is a place in the target list; a name is a column first, then an alias.
             if let ExprKind::Literal(Literal::Integer(n)) = &e.kind {
                 let at = usize::try_from(*n - 1).ok().filter(|at| *at < targets.len());
-                let at = at.ok_or_else(|| error("42P10", format!("GROUP BY position {n} is not in select list")))?;
+                let at =
+                    at.ok_or_else(|| error("42P10", format!("GROUP BY position {n} is not in select list")))?;
                 keys.push(targets[at].clone());
                 continue;
             }
@@ -502,7 +509,8 @@ fn row_locking(
         };
         for name in &locking.of {
             if !items.iter().any(|i| *i.alias == *name.name.text) {
-                let message = format!("relation \"{}\" in {words} clause not found in FROM clause", name.name.text);
+                let message =
+                    format!("relation \"{}\" in {words} clause not found in FROM clause", name.name.text);
                 return Err(error("42P01", message));
             }
         }

@@ -103,7 +103,12 @@ impl Table {
 }
 
 /// The scope of one table whose row is the whole row.
-pub(crate) fn table_item(planner: &Planner<'_>, relation: &Relation, alias: Rc<str>, offset: usize) -> ScopeItem {
+pub(crate) fn table_item(
+    planner: &Planner<'_>,
+    relation: &Relation,
+    alias: Rc<str>,
+    offset: usize,
+) -> ScopeItem {
     let columns = relation.columns.iter().enumerate().filter(|(_, c)| !c.dropped);
     ScopeItem {
         alias,
@@ -174,9 +179,10 @@ impl Planner<'_> {
     }
 
     fn identity_default(&mut self, sequence: RelationId) -> Typed {
-        let name = self.catalog.relation(sequence).map_or_else(String::new, |r| {
-            format!("\"{}\".\"{}\"", r.schema, r.name)
-        });
+        let name = self
+            .catalog
+            .relation(sequence)
+            .map_or_else(String::new, |r| format!("\"{}\".\"{}\"", r.schema, r.name));
         self.note_sequence(&name);
         let argument = Typed::constant(Value::text(name), Type::Text);
         let node = match crate::expr::Function::find("nextval", 1) {
@@ -224,9 +230,7 @@ impl Planner<'_> {
         for key in &index.keys {
             parts.push(match &key.value {
                 IndexKeyValue::Column(n) => KeyPart::Slot(usize::from(*n).saturating_sub(1)),
-                IndexKeyValue::Expression(e) => {
-                    KeyPart::Expression(Binder::new(self, scope).compile(e)?)
-                }
+                IndexKeyValue::Expression(e) => KeyPart::Expression(Binder::new(self, scope).compile(e)?),
             });
         }
         let predicate = match &index.predicate {

@@ -95,7 +95,9 @@ impl Planner<'_> {
             RelationKind::Sequence(_) => {
                 Err(error("42809", format!("cannot change sequence \"{}\"", relation.name)))
             }
-            RelationKind::Index(_) => Err(error("42809", format!("cannot open relation \"{}\"", relation.name))),
+            RelationKind::Index(_) => {
+                Err(error("42809", format!("cannot open relation \"{}\"", relation.name)))
+            }
             RelationKind::ForeignTable => Err(not_modelled("foreign tables")),
         }
     }
@@ -150,10 +152,8 @@ impl Planner<'_> {
         let items = [table_item(self, &relation, alias, 0)];
         let named = !insert.columns.is_empty();
         let slots = insert_slots(&relation, &insert.columns)?;
-        let types: Vec<Type> = slots
-            .iter()
-            .map(|s| Type::of(self.catalog, &relation.columns[*s].data_type))
-            .collect();
+        let types: Vec<Type> =
+            slots.iter().map(|s| Type::of(self.catalog, &relation.columns[*s].data_type)).collect();
         let source = self.insert_source(insert, &relation, &slots, &types, named)?;
         let mut target = self.write_target(&relation, &items, &insert.returning)?;
         target.parts = self.write_parts(&relation)?;
@@ -262,7 +262,12 @@ impl Planner<'_> {
                 let index = match &constraint.kind {
                     schema_rules::catalog::ConstraintKind::PrimaryKey { index, .. }
                     | schema_rules::catalog::ConstraintKind::Unique { index, .. } => *index,
-                    _ => return Err(error("42809", "constraint in ON CONFLICT clause has no associated index")),
+                    _ => {
+                        return Err(error(
+                            "42809",
+                            "constraint in ON CONFLICT clause has no associated index",
+                        ));
+                    }
                 };
                 vec![index]
             }
@@ -275,7 +280,8 @@ impl Planner<'_> {
                     .map(|i| i.id)
                     .collect();
                 if found.is_empty() {
-                    let message = "there is no unique or exclusion constraint matching the ON CONFLICT specification";
+                    let message =
+                        "there is no unique or exclusion constraint matching the ON CONFLICT specification";
                     return Err(error("42P10", message));
                 }
                 found

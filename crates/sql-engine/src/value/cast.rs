@@ -174,7 +174,9 @@ fn convert(value: Value, from: &Type, to: &Type, explicit: bool) -> Result<Value
         (Value::Text(text), Type::Varchar(size) | Type::Bpchar(size)) => sized(&text, *size, to, explicit)?,
         (Value::Text(text), _) if !to.is_string() => parse_literal(&text, to)?,
         (value, Type::Text) => Value::text(shown(from, &value)),
-        (value, Type::Varchar(size) | Type::Bpchar(size)) => sized(&shown(from, &value), *size, to, explicit)?,
+        (value, Type::Varchar(size) | Type::Bpchar(size)) => {
+            sized(&shown(from, &value), *size, to, explicit)?
+        }
         (Value::Int(n), Type::Int2 | Type::Int4 | Type::Int8 | Type::Oid) => {
             in_range(n, to).then_some(Value::Int(n)).ok_or_else(|| out_of_range(to))?
         }
@@ -209,7 +211,8 @@ fn convert(value: Value, from: &Type, to: &Type, explicit: bool) -> Result<Value
             Value::Timestamp(round_time(micros, to))
         }
         (Value::Array(items), Type::Array(element)) => {
-            let source = if let Type::Array(source) = from { Rc::clone(source) } else { Rc::new(Type::Unknown) };
+            let source =
+                if let Type::Array(source) = from { Rc::clone(source) } else { Rc::new(Type::Unknown) };
             let items = items.iter().map(|v| convert(v.clone(), &source, element, explicit));
             Value::Array(items.collect::<Result<Vec<_>>>()?.into())
         }
@@ -244,10 +247,7 @@ mod tests {
     fn constants_are_checked_against_their_type() {
         assert_eq!(parse_literal(" 12 ", &Type::Int4).expect("a number"), Value::Int(12));
         let message = |text, ty| parse_literal(text, &ty).map_err(|e| e.message.to_string());
-        assert_eq!(
-            message("x", Type::Int4),
-            Err("invalid input syntax for type integer: \"x\"".to_owned())
-        );
+        assert_eq!(message("x", Type::Int4), Err("invalid input syntax for type integer: \"x\"".to_owned()));
         assert_eq!(
             message("3000000000", Type::Int4),
             Err("value \"3000000000\" is out of range for type integer".to_owned())

@@ -201,9 +201,10 @@ pub(crate) fn add_interval(micros: i64, by: Interval, sign: i64) -> Option<i64> 
         let (year, month, of_month) = date_parts(day);
         let total = year * 12 + i64::from(month) - 1 + i64::from(by.months) * sign;
         let (year, month) = (total.div_euclid(12), total.rem_euclid(12) as u32 + 1);
-        day = (28..=of_month.max(28)).rev().chain([of_month]).find_map(|d| {
-            day_number(year, month, d.min(of_month))
-        })?;
+        day = (28..=of_month.max(28))
+            .rev()
+            .chain([of_month])
+            .find_map(|d| day_number(year, month, d.min(of_month)))?;
     }
     let day = i64::from(day) + i64::from(by.days) * sign;
     (day.checked_mul(MICROS_PER_DAY)?).checked_add(clock)?.checked_add(by.micros.checked_mul(sign)?)

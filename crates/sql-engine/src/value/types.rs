@@ -80,13 +80,7 @@ impl Type {
     pub const fn is_right_aligned(&self) -> bool {
         matches!(
             self,
-            Self::Int2
-                | Self::Int4
-                | Self::Int8
-                | Self::Oid
-                | Self::Float4
-                | Self::Float8
-                | Self::Numeric(_)
+            Self::Int2 | Self::Int4 | Self::Int8 | Self::Oid | Self::Float4 | Self::Float8 | Self::Numeric(_)
         )
     }
 

@@ -1,0 +1,279 @@
+//! A migration under traffic: what waits for whom, what is undone, what is seen.
+
+use std::collections::BTreeMap;
+
+use sim_clock::Nanos;
+use sql_engine::{Database, DatabaseConfig, StatementId, Value};
+use transactions::{Effects, LockMode, SessionId, SessionSettings, SessionState, Timer};
+
+/// A server with a clock of its own.
+struct Server {
+    database: Database,
+    now: Nanos,
+    timers: BTreeMap<(Nanos, usize), Timer>,
+    set: usize,
+    ended: Vec<(SessionId, Result<String, String>)>,
+    fx: Effects,
+}
+
+impl Server {
+    fn new(script: &str) -> Self {
+        let mut database = Database::new(DatabaseConfig::instant());
+        if let Err(e) = database.script(script) {
+            panic!("{script}: {e}");
+        }
+        let (timers, ended, fx) = (BTreeMap::new(), Vec::new(), Effects::default());
+        Self { database, now: Nanos::ZERO, timers, set: 0, ended, fx }
+    }
+
+    fn connect(&mut self, name: &str) -> SessionId {
+        self.database.connect(self.now, name, SessionSettings::default())
+    }
+
+    fn collect(&mut self) {
+        for (at, timer) in self.fx.timers.drain(..) {
+            self.set += 1;
+            self.timers.insert((at, self.set), timer);
+        }
+        for c in self.fx.completions.drain(..) {
+            let result =
+                c.result.map(|o| o.to_string()).map_err(|e| format!("{}: {}", e.sqlstate, e.message));
+            self.ended.push((c.session, result));
+        }
+        self.fx.clear();
+    }
+
+    /// Sends a query; what has come of it by now, or nothing if it waits or works.
+    fn send(&mut self, session: SessionId, sql: &str) -> Option<Result<String, String>> {
+        self.database.submit(self.now, session, sql, &mut self.fx);
+        self.collect();
+        self.end_of(session)
+    }
+
+    fn execute(&mut self, session: SessionId, id: StatementId, params: &[Value], work: Nanos) {
+        self.database.execute(self.now, session, id, params, Some(work), &mut self.fx);
+        self.collect();
+    }
+
+    fn end_of(&mut self, session: SessionId) -> Option<Result<String, String>> {
+        let at = self.ended.iter().position(|(s, _)| *s == session)?;
+        Some(self.ended.remove(at).1)
+    }
+
+    fn ok(&mut self, session: SessionId, sql: &str) -> String {
+        match self.send(session, sql) {
+            Some(Ok(tag)) => tag,
+            other => panic!("{sql}: {other:?}"),
+        }
+    }
+
+    fn run_until(&mut self, end: Nanos) {
+        while let Some(entry) = self.timers.first_entry() {
+            let (at, _) = *entry.key();
+            if at > end {
+                break;
+            }
+            let timer = entry.remove();
+            self.now = at;
+            self.database.fire(at, timer, &mut self.fx);
+            self.collect();
+        }
+        self.now = end;
+    }
+
+    fn rows(&mut self, sql: &str) -> Vec<Vec<Option<String>>> {
+        self.database.query(sql).unwrap_or_else(|e| panic!("{sql}: {e}"))
+    }
+
+    fn single(&mut self, sql: &str) -> String {
+        self.rows(sql).first().and_then(|r| r.first().cloned()).flatten().unwrap_or_default()
+    }
+}
+
+const SCHEMA: &str = "CREATE TABLE users (id bigint PRIMARY KEY, email text NOT NULL, name text);
+    CREATE TABLE posts (id bigint PRIMARY KEY, user_id bigint REFERENCES users (id), title text);
+    INSERT INTO users SELECT i, 'u' || i || '@example.com', NULL FROM generate_series(1, 100) i";
+
+#[test]
+fn a_concurrent_index_waits_for_writers_and_for_old_snapshots() {
+    let mut server = Server::new(SCHEMA);
+    let [report, writer, migration] = ["report", "writer", "migration"].map(|n| server.connect(n));
+    server.ok(report, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM posts");
+    server.ok(writer, "BEGIN; UPDATE users SET name = 'x' WHERE id = 1");
+    assert_eq!(server.send(migration, "CREATE INDEX CONCURRENTLY users_email ON users (email)"), None);
+    assert_eq!(server.database.blockers(migration), [writer]);
+    // Traffic goes on meanwhile.
+    assert_eq!(
+        server.database.query("UPDATE users SET name = 'y' WHERE id = 2 RETURNING id").unwrap().len(),
+        1
+    );
+    server.ok(writer, "COMMIT");
+    assert_eq!(server.end_of(migration), None, "the report's snapshot is older than the index");
+    assert_eq!(server.database.blockers(migration), [report]);
+    server.ok(report, "COMMIT");
+    assert_eq!(server.end_of(migration), Some(Ok("CREATE INDEX".to_owned())));
+}
+
+#[test]
+fn rolling_back_undoes_definitions_and_rows() {
+    let mut server = Server::new(SCHEMA);
+    let migration = server.connect("migration");
+    server.ok(migration, "BEGIN; ALTER TABLE users ADD COLUMN age int DEFAULT 5; UPDATE users SET age = 6");
+    server.ok(migration, "CREATE TABLE extra (id int); INSERT INTO extra VALUES (1); TRUNCATE posts");
+    assert_eq!(server.database.columns("users").len(), 3, "others do not see it yet");
+    server.ok(migration, "SELECT age FROM users WHERE id = 1");
+    assert_eq!(server.database.take_result(migration), Some(vec![vec![Some("6".to_owned())]]));
+    server.ok(migration, "ROLLBACK");
+    assert!(!server.database.has_table("extra"));
+    assert_eq!(server.single("SELECT count(*) FROM users WHERE name IS NULL"), "100");
+    assert_eq!(
+        server.send(migration, "SELECT age FROM users"),
+        Some(Err("42703: column \"age\" does not exist".to_owned()))
+    );
+    server.ok(migration, "BEGIN; ALTER TABLE users DROP COLUMN name; SAVEPOINT s; ALTER TABLE users ADD COLUMN z int; ROLLBACK TO s; COMMIT");
+    assert_eq!(server.database.columns("users"), [("id".to_owned(), true), ("email".to_owned(), true)]);
+}
+
+#[test]
+fn a_truncation_that_is_rolled_back_leaves_the_rows() {
+    let mut server = Server::new(SCHEMA);
+    let migration = server.connect("migration");
+    server
+        .ok(migration, "BEGIN; TRUNCATE users CASCADE; INSERT INTO users VALUES (1, 'new', NULL); ROLLBACK");
+    assert_eq!(server.single("SELECT count(*) FROM users"), "100");
+    server.ok(migration, "BEGIN; ALTER TABLE users ADD COLUMN u uuid DEFAULT gen_random_uuid(); ROLLBACK");
+    assert_eq!(server.single("SELECT count(*) FROM users WHERE email LIKE 'u%'"), "100");
+    server.ok(migration, "UPDATE users SET name = 'z' WHERE id = 7");
+    assert_eq!(server.single("SELECT name FROM users WHERE id = 7"), "z");
+}
+
+#[test]
+fn an_alter_waits_and_who_comes_after_it_waits_behind() {
+    let mut server = Server::new(SCHEMA);
+    let [report, migration, app] = ["report", "migration", "app"].map(|n| server.connect(n));
+    server.ok(report, "BEGIN; SELECT count(*) FROM users");
+    server.ok(migration, "SET lock_timeout = '2s'");
+    assert_eq!(server.send(migration, "ALTER TABLE users ADD COLUMN age int"), None);
+    assert_eq!(server.send(app, "SELECT email FROM users WHERE id = 1"), None);
+    assert_eq!(server.database.blockers(app), [migration]);
+    assert_eq!(server.database.waits_for(app).map(|(_, mode)| mode), Some(LockMode::AccessShare));
+    server.run_until(Nanos::from_secs(3));
+    let timed_out = "55P03: canceling statement due to lock timeout".to_owned();
+    assert_eq!(server.end_of(migration), Some(Err(timed_out)));
+    assert_eq!(server.end_of(app), Some(Ok("SELECT 1".to_owned())));
+    server.ok(report, "COMMIT");
+    server.ok(migration, "ALTER TABLE users ADD COLUMN age int");
+}
+
+#[test]
+fn a_blocked_update_looks_at_the_row_again() {
+    let mut server = Server::new(SCHEMA);
+    let [a, b, c] = ["a", "b", "c"].map(|n| server.connect(n));
+    server.ok(
+        a,
+        "BEGIN; UPDATE users SET name = 'a' WHERE id = 1; UPDATE users SET email = 'gone' WHERE id = 2",
+    );
+    assert_eq!(server.send(b, "UPDATE users SET name = name || 'b' WHERE id = 1 RETURNING name"), None);
+    assert_eq!(server.send(c, "UPDATE users SET name = 'c' WHERE email = 'u2@example.com'"), None);
+    server.ok(a, "COMMIT");
+    assert_eq!(server.end_of(b), Some(Ok("UPDATE 1".to_owned())));
+    assert_eq!(server.database.take_result(b), Some(vec![vec![Some("ab".to_owned())]]));
+    assert_eq!(server.end_of(c), Some(Ok("UPDATE 0".to_owned())));
+    // In repeatable read the same is an error.
+    server.ok(b, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT name FROM users WHERE id = 3");
+    server.ok(a, "UPDATE users SET name = 'new' WHERE id = 3");
+    let refused = "40001: could not serialize access due to concurrent update".to_owned();
+    assert_eq!(server.send(b, "UPDATE users SET name = 'b' WHERE id = 3"), Some(Err(refused)));
+    server.ok(b, "ROLLBACK");
+}
+
+#[test]
+fn unique_keys_wait_for_the_transaction_that_decides() {
+    let mut server = Server::new("CREATE TABLE t (id int PRIMARY KEY, v text)");
+    let [a, b] = ["a", "b"].map(|n| server.connect(n));
+    server.ok(a, "BEGIN; INSERT INTO t VALUES (1, 'a')");
+    assert_eq!(server.send(b, "INSERT INTO t VALUES (1, 'b')"), None);
+    server.ok(a, "ROLLBACK");
+    assert_eq!(server.end_of(b), Some(Ok("INSERT 0 1".to_owned())));
+    server.ok(a, "BEGIN; DELETE FROM t WHERE id = 1");
+    assert_eq!(server.send(b, "INSERT INTO t VALUES (1, 'c') ON CONFLICT (id) DO UPDATE SET v = 'd'"), None);
+    server.ok(a, "ROLLBACK");
+    assert_eq!(server.end_of(b), Some(Ok("INSERT 0 1".to_owned())));
+    assert_eq!(server.single("SELECT v FROM t"), "d");
+}
+
+#[test]
+fn a_job_queue_skips_what_others_have_locked() {
+    let mut server = Server::new(
+        "CREATE TABLE jobs (id int PRIMARY KEY, done bool DEFAULT false); INSERT INTO jobs SELECT i FROM generate_series(1, 5) i",
+    );
+    let [a, b] = ["a", "b"].map(|n| server.connect(n));
+    let take =
+        "BEGIN; WITH next AS (SELECT id FROM jobs WHERE NOT done ORDER BY id LIMIT 2 FOR UPDATE SKIP LOCKED)
+        UPDATE jobs SET done = true FROM next WHERE jobs.id = next.id RETURNING jobs.id";
+    let ids = |server: &mut Server, session| {
+        let rows = server.database.take_result(session).unwrap_or_default();
+        rows.into_iter().flatten().flatten().collect::<Vec<_>>()
+    };
+    server.ok(a, take);
+    assert_eq!(ids(&mut server, a), ["1", "2"]);
+    server.ok(b, take);
+    assert_eq!(ids(&mut server, b), ["3", "4"]);
+}
+
+#[test]
+fn traffic_of_prepared_statements_is_much_faster_than_real_time() {
+    let mut server = Server::new(
+        "CREATE TABLE users (id bigint PRIMARY KEY, email text NOT NULL, name text);
+         INSERT INTO users SELECT i, 'u' || i, NULL FROM generate_series(1, 10000) i",
+    );
+    let read = server.database.prepare("SELECT email, name FROM users WHERE id = $1").unwrap();
+    let write = server.database.prepare("UPDATE users SET name = $2 WHERE id = $1").unwrap();
+    let batch = server
+        .database
+        .prepare("UPDATE users SET name = email WHERE id IN (SELECT id FROM users WHERE id > $1 AND name IS NULL ORDER BY id LIMIT 1000)")
+        .unwrap();
+    let sessions: Vec<SessionId> = (0..8).map(|n| server.connect(&format!("app{n}"))).collect();
+    let migration = server.connect("migration");
+    let mut sent = 0_i64;
+    for second in 0..20_u64 {
+        if second % 5 == 0 {
+            server.execute(migration, batch, &[Value::Int(0)], Nanos::from_millis(500));
+        }
+        for step in 0..50 {
+            server.run_until(Nanos::from_millis(second * 1000 + step * 20));
+            for session in &sessions {
+                if server.database.state(*session) == SessionState::Idle {
+                    sent += 1;
+                    let id = Value::Int(sent * 7919 % 10_000 + 1);
+                    let (statement, params) =
+                        if sent % 3 == 0 { (write, vec![id, Value::from("n")]) } else { (read, vec![id]) };
+                    server.execute(*session, statement, &params, Nanos::from_millis(2));
+                }
+            }
+        }
+    }
+    server.run_until(Nanos::from_secs(30));
+    assert!(
+        server.ended.iter().all(|(_, r)| r.is_ok()),
+        "{:?}",
+        server.ended.iter().find(|(_, r)| r.is_err())
+    );
+    assert!(sent > 7_000, "{sent}");
+    let filled: i64 = server.single("SELECT count(*) FROM users WHERE name IS NOT NULL").parse().unwrap();
+    assert!(filled > 4_000, "{filled}");
+}
+
+#[test]
+fn tables_are_backed_up_compared_and_restored() {
+    let mut server = Server::new(SCHEMA);
+    let before = server.database.checksum("users");
+    let backup = server.database.back_up("users").expect("a table");
+    let copy = server.database.clone();
+    server.rows("UPDATE users SET name = 'x' WHERE id < 10");
+    assert_ne!(server.database.checksum("users"), before);
+    server.database.restore("users", backup);
+    assert_eq!(server.database.checksum("users"), before);
+    assert_eq!(copy.checksum("users"), before);
+    assert_eq!(server.single("SELECT email FROM users WHERE id = 5"), "u5@example.com");
+}

@@ -31,7 +31,7 @@ proptest! {
     #[test]
     fn every_spec_comes_to_an_end_whatever_waits(spec in spec(), stuck in any::<u64>()) {
         let mut server = Whimsical { busy: Vec::new(), stuck, now: Nanos::ZERO };
-        let run = run(&spec, &mut server, &mut ());
+        let run = run(&spec, 18, &mut server, &mut ());
         let is_not_modelled = matches!(run.end, End::NotSupported { .. });
         prop_assert!(!is_not_modelled);
     }

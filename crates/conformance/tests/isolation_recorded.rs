@@ -23,7 +23,7 @@ fn every_recorded_transcript_is_reproduced_from_its_answers() {
         let spec = parse(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
         let expected = fs::read_to_string(Path::new(DATA).join(format!("expected/{name}.out")));
         let expected = expected.expect("a transcript");
-        let run = run(&spec, &mut RecordedServer::new(&spec, &expected), &mut SetUp);
+        let run = run(&spec, 15, &mut RecordedServer::new(&spec, &expected), &mut SetUp);
         assert_eq!(run.end, End::Complete, "{name}");
         assert_eq!(run.transcript, expected, "{name}");
     }

@@ -5,7 +5,7 @@ use conformance::isolation::{Connection, End, Message, Outcome, Server, Table, p
 use sim_clock::Nanos;
 
 fn transcript(spec: &str) -> (String, End) {
-    let run = run(&parse(spec).expect("a spec"), &mut Obedient::default(), &mut ());
+    let run = run(&parse(spec).expect("a spec"), 18, &mut Obedient::default(), &mut ());
     (run.transcript, run.end)
 }
 
@@ -45,6 +45,13 @@ fn a_step_that_lasts_six_minutes_is_cancelled() {
     let expected = "step x: block <waiting ...>\nisolationtester: canceling step x after 360 seconds\n\
                     step x: <... completed>\nERROR:  canceling statement due to user request\n";
     assert_eq!(steps("session a step x { block } permutation x"), expected);
+}
+
+#[test]
+fn before_version_16_five_minutes_are_enough() {
+    let spec = parse("session a step x { block } permutation x").expect("a spec");
+    let run = run(&spec, 15, &mut Obedient::default(), &mut ());
+    assert!(run.transcript.contains("\nisolationtester: canceling step x after 300 seconds\n"));
 }
 
 #[test]

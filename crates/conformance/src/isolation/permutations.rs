@@ -45,7 +45,7 @@ impl Iterator for Interleavings {
 }
 
 /// Turns a sequence into the next one in lexicographic order; false if it was the last.
-fn step_forward(picks: &mut [usize]) -> bool {
+pub(crate) fn step_forward(picks: &mut [usize]) -> bool {
     let Some(fall) = picks.windows(2).rposition(|pair: &[usize]| pair[0] < pair[1]) else { return false };
     let swap = picks.iter().rposition(|&pick| pick > picks[fall]).unwrap_or(fall);
     picks.swap(fall, swap);

@@ -22,6 +22,12 @@ pub struct Message {
 }
 
 impl Message {
+    /// A message without detail and hint.
+    #[must_use]
+    pub fn new(severity: &'static str, text: impl Into<String>) -> Self {
+        Self { severity, text: text.into(), detail: None, hint: None }
+    }
+
     /// The message with detail and hint, each on a line, as libpq prints it.
     #[must_use]
     pub fn lines(&self) -> String {

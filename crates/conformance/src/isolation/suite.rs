@@ -48,7 +48,7 @@ pub fn check<S: Server>(case: &Case, server: impl Fn(u32) -> S) -> Verdict {
         Err(error) => return Verdict::Malformed(error),
     };
     for (major, expected) in &case.expected {
-        let run = run(&spec, &mut server(*major), &mut ());
+        let run = run(&spec, *major, &mut server(*major), &mut ());
         if let End::NotSupported { place, reason } = run.end {
             return Verdict::NotSupported { place, reason };
         }

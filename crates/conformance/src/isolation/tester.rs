@@ -7,7 +7,7 @@
 //! order in which they were started, until each has completed or waits. If the session of the next
 //! step is still busy, its running step is awaited first, without regard to locks; this is where a
 //! deadlock or a timeout gets the time that it needs. Markers hold back reports, not statements.
-//! A step that takes longer than 360 s is cancelled; what lasts twice as long ends the run.
+//! A step that takes longer than some minutes is cancelled; what lasts twice as long ends the run.
 //!
 //! Standard output and standard error are one stream here, in the order of writing, as in the
 //! files of expected output that PostgreSQL's own tests compare with.
@@ -20,8 +20,12 @@ use super::server::{Connection, Message, Outcome, Server};
 use super::spec::{Marker, Permutation, PermutationStep, Spec};
 
 const POLL_INTERVAL: Nanos = Nanos::from_millis(10);
-const MAX_STEP_WAIT: Nanos = Nanos::from_secs(360);
-const GIVE_UP_AFTER: Nanos = Nanos::from_secs(720);
+
+/// How long a step may take before it is cancelled: twice the tests' usual timeout of 180 s since
+/// version 16, five minutes before.
+const fn max_step_wait(major: u32) -> Nanos {
+    Nanos::from_secs(if major >= 16 { 360 } else { 300 })
+}
 
 /// The control connection: setups and teardowns of the whole spec.
 const CONTROL: Connection = Connection(0);
@@ -62,9 +66,10 @@ pub trait Observer<S> {
 /// Nobody looks on.
 impl<S> Observer<S> for () {}
 
-/// Runs all permutations of a spec on a server that has no connections yet.
-pub fn run<S: Server>(spec: &Spec, server: &mut S, observer: &mut dyn Observer<S>) -> Run {
-    let mut tester = Tester::connect(spec, server);
+/// Runs all permutations of a spec, with the tester of a major version of PostgreSQL, on a server
+/// that has no connections yet.
+pub fn run<S: Server>(spec: &Spec, major: u32, server: &mut S, observer: &mut dyn Observer<S>) -> Run {
+    let mut tester = Tester::connect(spec, server, max_step_wait(major));
     let ended =
         spec.all_permutations().try_for_each(|permutation| tester.permutation(&permutation, observer));
     let end = match ended {
@@ -95,6 +100,7 @@ enum Look {
 struct Tester<'a, S> {
     spec: &'a Spec,
     server: &'a mut S,
+    max_step_wait: Nanos,
     out: String,
     /// The connections whose locks count, that is all but the control connection.
     sessions: Vec<Connection>,
@@ -110,7 +116,7 @@ struct Tester<'a, S> {
 }
 
 impl<'a, S: Server> Tester<'a, S> {
-    fn connect(spec: &'a Spec, server: &'a mut S) -> Self {
+    fn connect(spec: &'a Spec, server: &'a mut S, max_step_wait: Nanos) -> Self {
         let mut out = String::new();
         for name in spec.unused_steps() {
             let _ = writeln!(out, "unused step name: {name}");
@@ -122,6 +128,7 @@ impl<'a, S: Server> Tester<'a, S> {
         Self {
             spec,
             server,
+            max_step_wait,
             out,
             sessions,
             active: vec![None; count],
@@ -194,6 +201,10 @@ impl<'a, S: Server> Tester<'a, S> {
         Ok(())
     }
 
+    fn gives_up_after(&self) -> Nanos {
+        self.max_step_wait + self.max_step_wait
+    }
+
     fn give_up<T>(&mut self, why: &str) -> Result<T, Stop> {
         self.out.push_str(why);
         Err(Stop::GaveUp)
@@ -245,7 +256,7 @@ impl<'a, S: Server> Tester<'a, S> {
             self.try_complete_all(steps, Look::Again)?;
             let waited = self.server.now() - since;
             if let Some(place) = self.active[session]
-                && waited > GIVE_UP_AFTER
+                && waited > self.gives_up_after()
             {
                 return self.report_hang(steps, place, waited);
             }
@@ -358,12 +369,12 @@ impl<'a, S: Server> Tester<'a, S> {
             }
             let waited = self.server.now() - since;
             let seconds = waited.as_millis() / 1000;
-            if waited > MAX_STEP_WAIT && !cancelled {
+            if waited > self.max_step_wait && !cancelled {
                 self.server.cancel(connection);
                 let _ = writeln!(self.out, "isolationtester: canceling step {name} after {seconds} seconds");
                 cancelled = true;
             }
-            if waited > GIVE_UP_AFTER {
+            if waited > self.gives_up_after() {
                 return self.give_up(&format!("step {name} timed out after {seconds} seconds\n"));
             }
         }

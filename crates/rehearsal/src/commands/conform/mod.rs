@@ -2,6 +2,7 @@
 
 mod ddl;
 mod locks;
+mod specs;
 
 use std::process::ExitCode;
 
@@ -12,6 +13,7 @@ pub(crate) enum Command {
     Ddl(ddl::Args),
     /// Replay recorded lock schedules and compare every entry.
     Locks(locks::Locks),
+    Specs(specs::Specs),
 }
 
 impl Command {
@@ -19,6 +21,7 @@ impl Command {
         match self {
             Self::Ddl(args) => args.run(),
             Self::Locks(command) => command.run(),
+            Self::Specs(command) => command.run(),
         }
     }
 }

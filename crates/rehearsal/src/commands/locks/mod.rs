@@ -1,7 +1,9 @@
 //! The subcommands, one file each.
 
+mod explain;
 mod matrix;
 mod replay;
+mod spec;
 
 use std::process::ExitCode;
 
@@ -12,6 +14,8 @@ pub(crate) enum Command {
     Matrix(matrix::Matrix),
     /// Tell a recorded lock schedule as a story.
     Replay(replay::Replay),
+    Explain(explain::Explain),
+    Spec(spec::Spec),
 }
 
 impl Command {
@@ -19,6 +23,8 @@ impl Command {
         match self {
             Self::Matrix(command) => command.run(),
             Self::Replay(command) => command.run(),
+            Self::Explain(command) => command.run(),
+            Self::Spec(command) => command.run(),
         }
     }
 }

@@ -125,7 +125,8 @@ where
     let start = if options.traffic { loaded.scenario.migration.start.0 } else { Nanos::ZERO };
     scheduler.set_timer(start, coordinator, 0);
     if let Some(observer) = options.observer.clone() {
-        let names = cast.names.clone();
+        let mut names = cast.names.clone();
+        names.push("migration".to_owned());
         scheduler.log.observe(Box::new(move |at, actor: ActorId, event: &Event| {
             observer(at, names.get(actor.0 as usize).map_or("", String::as_str), event);
         }));

@@ -1,6 +1,8 @@
 //! The commands, one file each.
 
+mod check;
 mod conform;
+mod explain;
 mod locks;
 mod node;
 mod trace;
@@ -11,6 +13,10 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Node(node::Args),
+    /// Check migration files.
+    Check(Box<check::Args>),
+    /// Show what a statement does, step by step.
+    Explain(explain::Args),
     /// Compare the model with recordings of real PostgreSQL servers.
     #[command(subcommand)]
     Conform(conform::Command),
@@ -26,6 +32,8 @@ impl Command {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Node(args) => args.run(),
+            Self::Check(args) => args.run(),
+            Self::Explain(args) => args.run(),
             Self::Conform(command) => command.run(),
             Self::Locks(command) => command.run(),
             Self::Trace(command) => command.run(),

@@ -14,9 +14,13 @@ const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/isolation");
 const MAJORS: std::ops::RangeInclusive<u32> = 14..=18;
 
 fn specs() -> BTreeMap<String, String> {
-    let entries = fs::read_dir(Path::new(DATA).join("specs")).expect("specs").map(|entry| entry.expect("a file").path());
+    let entries = fs::read_dir(Path::new(DATA).join("specs"))
+        .expect("specs")
+        .map(|entry| entry.expect("a file").path());
     let read = |path: &Path| fs::read_to_string(path).expect("a spec");
-    entries.map(|path| (path.file_stem().expect("a name").to_string_lossy().into_owned(), read(&path))).collect()
+    entries
+        .map(|path| (path.file_stem().expect("a name").to_string_lossy().into_owned(), read(&path)))
+        .collect()
 }
 
 /// The transcript of a version: its own if it has one.
@@ -47,10 +51,13 @@ fn every_transcript_of_every_version_is_reproduced_to_the_byte() {
 fn at_every_blocked_step_the_blockers_are_those_of_the_server() {
     let mut report = String::new();
     for (name, spec) in specs() {
-        let expected = fs::read_to_string(Path::new(DATA).join(format!("blockers/{name}.txt"))).expect("blockers");
+        let expected =
+            fs::read_to_string(Path::new(DATA).join(format!("blockers/{name}.txt"))).expect("blockers");
         let spec = parse(&spec).expect("a spec");
         match replay_blockers(&spec, &mut Simulated::new(REFERENCE_MAJOR)) {
-            Ok(actual) => report += &diff(&expected, &actual).map_or(String::new(), |diff| format!("{name}:\n{diff}\n")),
+            Ok(actual) => {
+                report += &diff(&expected, &actual).map_or(String::new(), |diff| format!("{name}:\n{diff}\n"))
+            }
             Err(error) => report += &format!("{name}: {error}\n"),
         }
     }

@@ -34,9 +34,9 @@ impl World {
         let mut config = DatabaseConfig::default();
         (config.version, config.seed) = (database.version, scenario.seed);
         for (name, span) in &database.rates {
-            config.set_rate(name, span.0).map_err(|error| {
-                loaded.contradiction(format!("database.rates: {error}"))
-            })?;
+            config
+                .set_rate(name, span.0)
+                .map_err(|error| loaded.contradiction(format!("database.rates: {error}")))?;
         }
         let first = version_index(scenario, &scenario.application.version).unwrap_or(0);
         let mut world = Self {

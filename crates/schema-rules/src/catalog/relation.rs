@@ -283,6 +283,7 @@ pub enum PartitionBound {
 
 /// One value of a range bound.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "a partition has a few of them, and most are expressions")]
 pub enum BoundValue {
     /// MINVALUE.
     Min,

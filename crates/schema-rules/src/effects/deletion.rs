@@ -310,7 +310,7 @@ impl Run<'_> {
         let mut doomed = Doomed::default();
         for target in targets {
             self.droppable(*target)?;
-            self.find_dependent_objects(*target, targets, true, &mut doomed);
+            self.find_dependent_objects(*target, targets, &mut doomed);
         }
         if behavior == DropBehavior::Restrict && !doomed.forced.is_empty() {
             return Err(self.still_needed(targets, &doomed));
@@ -355,7 +355,6 @@ impl Run<'_> {
         &mut self,
         object: ObjectAddress,
         targets: &[ObjectAddress],
-        allowed: bool,
         doomed: &mut Doomed,
     ) {
         if doomed.seen.iter().any(|s| covers(*s, object)) {
@@ -379,7 +378,7 @@ impl Run<'_> {
         }
         dependents.sort_by_key(|d| std::cmp::Reverse(self.age(d.dependent)));
         for dependency in dependents {
-            self.find_dependent_objects(dependency.dependent, targets, allowed, doomed);
+            self.find_dependent_objects(dependency.dependent, targets, doomed);
         }
         doomed.order.push(object);
         // What goes along with something that goes along automatically is not forced.

@@ -406,7 +406,7 @@ impl Run<'_> {
             constraint,
             parent: build.parent.map(|(index, _)| index),
             partitioned,
-            valid: !concurrently && !(build.only && self.catalog.children_of(table.id).next().is_some()),
+            valid: !(concurrently || build.only && self.catalog.children_of(table.id).next().is_some()),
             ready: !concurrently,
         };
         let mut relation = Relation::new(id, table.schema.clone(), name.clone(), RelationKind::Index(index));

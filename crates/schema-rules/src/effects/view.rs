@@ -321,7 +321,7 @@ impl Run<'_> {
         target: &Target,
         columns: &mut Vec<(ColumnType, Name)>,
     ) -> Outcome {
-        let sources = self.from_columns(from)?;
+        let sources = self.columns_of_from(from)?;
         if let ExprKind::Wildcard { qualifier } = &target.value.kind {
             let alias = qualifier.last().map(|q| q.text.as_str());
             let wanted = sources.into_iter().filter(|(source, _, _)| alias.is_none_or(|a| a == &**source));
@@ -350,7 +350,7 @@ impl Run<'_> {
     }
 
     /// Alias, column and type of everything that FROM offers.
-    fn from_columns(&mut self, from: &[FromItem]) -> Outcome<Vec<(Name, Name, ColumnType)>> {
+    fn columns_of_from(&mut self, from: &[FromItem]) -> Outcome<Vec<(Name, Name, ColumnType)>> {
         let mut found = Vec::new();
         for item in from {
             match item {
@@ -370,8 +370,8 @@ impl Run<'_> {
                     found.extend(columns.into_iter().map(|c| (source.clone(), c.name, c.data_type)));
                 }
                 FromItem::Join { left, right, .. } => {
-                    found.extend(self.from_columns(std::slice::from_ref(left))?);
-                    found.extend(self.from_columns(std::slice::from_ref(right))?);
+                    found.extend(self.columns_of_from(std::slice::from_ref(left))?);
+                    found.extend(self.columns_of_from(std::slice::from_ref(right))?);
                 }
                 FromItem::Function { alias, .. } => {
                     if let Some(alias) = alias {

@@ -126,8 +126,7 @@ pub async fn outside_transaction(
             Err(error) => error,
         };
         failures += 1;
-        let undone = error.sqlstate == DUPLICATE_TABLE
-            || db.execute(undo, Timeouts::default()).await.is_ok();
+        let undone = error.sqlstate == DUPLICATE_TABLE || db.execute(undo, Timeouts::default()).await.is_ok();
         if failures >= policy.attempts || !WORTH_ANOTHER_TRY.contains(&error.sqlstate.as_str()) {
             return Err(Failure::of_database(error, undone));
         }

@@ -16,7 +16,7 @@ use transactions::{
 
 use crate::cost::{Durations, Instant};
 use crate::error::{Result, SqlError, SqlState, error};
-use crate::exec::{DeferredTask, Machine};
+use crate::exec::{DdlTask, DeferredTask, Machine};
 pub(crate) use crate::job::Prepared;
 use crate::job::{Current, Dispatch, Job, controls_transactions, ends_failure, sent, timeouts};
 use crate::plan::{Planner, name_of};
@@ -136,7 +136,7 @@ impl Database {
     #[must_use]
     pub fn new(config: DatabaseConfig) -> Self {
         let version = config.pg_version();
-        let server = ServerSettings { version: version.major() as u8, ..ServerSettings::default() };
+        let server = ServerSettings { version: version.major() as u8 };
         let shared = Shared::new(version, config.seed, config.epoch, config.durations());
         Self {
             config,
@@ -327,6 +327,9 @@ impl Database {
                 data.cursors.retain(|_, c| c.hold);
             }
             data.in_transaction = in_block;
+            if !in_block {
+                data.repeatable = None;
+            }
         }
         let Some(next) = job.queue.front().cloned() else {
             if job.implicit && in_block {
@@ -343,6 +346,14 @@ impl Database {
         };
         let statement = Rc::clone(&next.statement);
         let control = controls_transactions(&statement);
+        if !control {
+            let mut shared = self.shared.edit();
+            let generation = shared.catalog.generation();
+            let repeatable = &mut shared.session_mut(session).repeatable;
+            if *repeatable == Some(None) {
+                *repeatable = Some(Some(generation));
+            }
+        }
         if !in_block && job.several && job.queue.len() > 1 && !control {
             job.implicit = true;
             job.current = Current::HiddenBegin;
@@ -352,20 +363,16 @@ impl Database {
             return;
         }
         let commits = matches!(*statement, Statement::Commit { .. });
-        if commits && state == SessionState::IdleInTransaction && !job.prelude_done {
-            job.prelude_done = true;
-            if !self.shared.get().session(session).deferred.is_empty() {
-                let params = Rc::clone(&job.params);
-                job.current = Current::BeforeCommit;
-                self.jobs[session.index()] = Some(job);
-                let machine =
-                    Machine::new(Rc::clone(&self.shared), session, params, CommandTag("COMMIT"), None);
-                self.backends.start(now, session, sent(machine, DeferredTask), fx);
-                return;
-            }
+        if commits
+            && state == SessionState::IdleInTransaction
+            && let Some(first) = self.before_commit(session, &mut job)
+        {
+            job.current = Current::BeforeCommit;
+            self.jobs[session.index()] = Some(job);
+            self.backends.start(now, session, first, fx);
+            return;
         }
         job.queue.pop_front();
-        job.prelude_done = false;
         if job.implicit && control {
             job.implicit = false;
         }
@@ -380,6 +387,35 @@ impl Database {
         };
         self.jobs[session.index()] = Some(job);
         self.backends.start(now, session, sent, fx);
+    }
+
+    /// What is left to do before a COMMIT: deferred constraints, then temporary tables.
+    fn before_commit(&mut self, session: SessionId, job: &mut Job) -> Option<Sent<Tuple>> {
+        let machine = || {
+            let shared = Rc::clone(&self.shared);
+            Machine::new(shared, session, Rc::clone(&job.params), CommandTag("COMMIT"), None)
+        };
+        if !self.shared.get().session(session).deferred.is_empty() {
+            return Some(sent(machine(), DeferredTask));
+        }
+        let mut state = self.shared.edit();
+        let own = format!("pg_temp_{}", session.0);
+        let tables = &mut state.session_mut(session).temporary;
+        if job.at_commit.is_none() {
+            let actions = crate::temporary::at_commit(&own, tables);
+            tables.retain(|(_, action)| *action == sql_syntax::ast::OnCommit::DeleteRows);
+            job.at_commit = Some(actions);
+        }
+        drop(state);
+        let actions = job.at_commit.as_mut()?;
+        if actions.is_empty() {
+            job.at_commit = None;
+            return None;
+        }
+        let statement = Rc::new(actions.remove(0));
+        let shared = Rc::clone(&self.shared);
+        let machine = Machine::new(shared, session, Rc::clone(&job.params), CommandTag("COMMIT"), None);
+        Some(sent(machine, DdlTask::new(statement)))
     }
 
     /// Works off completions of statements: each goes on with its query, or is passed on as its end.
@@ -775,13 +811,18 @@ impl Database {
         let own = format!("pg_temp_{}", session.0);
         let mut state = self.shared.edit();
         let has_own = state.session(session).lookup.search_path.first().is_some_and(|n| **n == *own);
-        if !crate::temporary::creates(statement)
-            && !(has_own && crate::temporary::creates_unqualified(statement))
-        {
+        let concerned = crate::temporary::creates(statement)
+            || (has_own && crate::temporary::creates_unqualified(statement));
+        if !concerned {
             return Rc::clone(prepared);
         }
         if crate::temporary::creates(statement) && !has_own {
             state.add_temporary_schema(session, &own);
+        }
+        if crate::temporary::creates(statement)
+            && let Some(table) = crate::temporary::on_commit(statement)
+        {
+            state.session_mut(session).temporary.push(table);
         }
         let path = &state.session(session).lookup.search_path;
         let first = path.iter().find(|n| ***n != *own).map_or("public", |n| &**n).to_owned();

@@ -71,8 +71,8 @@ pub(crate) struct Job {
     pub(crate) several: bool,
     pub(crate) current: Current,
     pub(crate) last: Option<transactions::Outcome>,
-    /// What is done before the COMMIT that is next in the queue.
-    pub(crate) prelude_done: bool,
+    /// What is left to do to temporary tables before the COMMIT that is next in the queue.
+    pub(crate) at_commit: Option<Vec<Statement>>,
 }
 
 impl Job {
@@ -86,7 +86,7 @@ impl Job {
             several,
             current: Current::HiddenBegin,
             last: None,
-            prelude_done: false,
+            at_commit: None,
         }
     }
 }
@@ -421,7 +421,10 @@ impl Dispatch<'_> {
             self.warn("there is already a transaction in progress");
         }
         let default = self.shared.get().session(self.session).default_isolation.unwrap_or_default();
-        Sent::Begin { isolation: isolation(modes).unwrap_or(default) }
+        let isolation = isolation(modes).unwrap_or(default);
+        let repeatable = (isolation == Isolation::RepeatableRead).then_some(None);
+        self.shared.edit().session_mut(self.session).repeatable = repeatable;
+        Sent::Begin { isolation }
     }
 
     fn set(&mut self, job: &Job, statement: &Statement, set: &ast::SetVariable) -> Result<Sent<Tuple>> {

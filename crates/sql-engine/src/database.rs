@@ -16,7 +16,7 @@ use transactions::{
 
 use crate::cost::{Durations, Instant};
 use crate::error::{Result, SqlError, SqlState, error};
-use crate::exec::{DeferredTask, Machine};
+use crate::exec::{DdlTask, DeferredTask, Machine};
 pub(crate) use crate::job::Prepared;
 use crate::job::{Current, Dispatch, Job, controls_transactions, ends_failure, sent, timeouts};
 use crate::plan::{Planner, name_of};
@@ -351,20 +351,16 @@ impl Database {
             return;
         }
         let commits = matches!(*statement, Statement::Commit { .. });
-        if commits && state == SessionState::IdleInTransaction && !job.prelude_done {
-            job.prelude_done = true;
-            if !self.shared.get().session(session).deferred.is_empty() {
-                let params = Rc::clone(&job.params);
-                job.current = Current::BeforeCommit;
-                self.jobs[session.index()] = Some(job);
-                let machine =
-                    Machine::new(Rc::clone(&self.shared), session, params, CommandTag("COMMIT"), None);
-                self.backends.start(now, session, sent(machine, DeferredTask), fx);
-                return;
-            }
+        if commits
+            && state == SessionState::IdleInTransaction
+            && let Some(first) = self.before_commit(session, &mut job)
+        {
+            job.current = Current::BeforeCommit;
+            self.jobs[session.index()] = Some(job);
+            self.backends.start(now, session, first, fx);
+            return;
         }
         job.queue.pop_front();
-        job.prelude_done = false;
         if job.implicit && control {
             job.implicit = false;
         }
@@ -379,6 +375,35 @@ impl Database {
         };
         self.jobs[session.index()] = Some(job);
         self.backends.start(now, session, sent, fx);
+    }
+
+    /// What is left to do before a COMMIT: deferred constraints, then temporary tables.
+    fn before_commit(&mut self, session: SessionId, job: &mut Job) -> Option<Sent<Tuple>> {
+        let machine = || {
+            let shared = Rc::clone(&self.shared);
+            Machine::new(shared, session, Rc::clone(&job.params), CommandTag("COMMIT"), None)
+        };
+        if !self.shared.get().session(session).deferred.is_empty() {
+            return Some(sent(machine(), DeferredTask));
+        }
+        let mut state = self.shared.edit();
+        let own = format!("pg_temp_{}", session.0);
+        let tables = &mut state.session_mut(session).temporary;
+        if job.at_commit.is_none() {
+            let actions = crate::temporary::at_commit(&own, tables);
+            tables.retain(|(_, action)| *action == sql_syntax::ast::OnCommit::DeleteRows);
+            job.at_commit = Some(actions);
+        }
+        drop(state);
+        let actions = job.at_commit.as_mut()?;
+        if actions.is_empty() {
+            job.at_commit = None;
+            return None;
+        }
+        let statement = Rc::new(actions.remove(0));
+        let shared = Rc::clone(&self.shared);
+        let machine = Machine::new(shared, session, Rc::clone(&job.params), CommandTag("COMMIT"), None);
+        Some(sent(machine, DdlTask::new(statement)))
     }
 
     /// Works off completions of statements: each goes on with its query, or is passed on as its end.
@@ -781,6 +806,11 @@ impl Database {
         }
         if crate::temporary::creates(statement) && !has_own {
             state.add_temporary_schema(session, &own);
+        }
+        if crate::temporary::creates(statement)
+            && let Some(table) = crate::temporary::on_commit(statement)
+        {
+            state.session_mut(session).temporary.push(table);
         }
         let path = &state.session(session).lookup.search_path;
         let first = path.iter().find(|n| ***n != *own).map_or("public", |n| &**n).to_owned();

@@ -71,8 +71,8 @@ pub(crate) struct Job {
     pub(crate) several: bool,
     pub(crate) current: Current,
     pub(crate) last: Option<transactions::Outcome>,
-    /// What is done before the COMMIT that is next in the queue.
-    pub(crate) prelude_done: bool,
+    /// What is left to do to temporary tables before the COMMIT that is next in the queue.
+    pub(crate) at_commit: Option<Vec<Statement>>,
 }
 
 impl Job {
@@ -86,7 +86,7 @@ impl Job {
             several,
             current: Current::HiddenBegin,
             last: None,
-            prelude_done: false,
+            at_commit: None,
         }
     }
 }

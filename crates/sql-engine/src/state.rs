@@ -105,8 +105,8 @@ pub(crate) struct SessionData {
     /// Foreign keys that are to be checked when the transaction commits.
     pub(crate) deferred: Vec<crate::exec::Deferred>,
     pub(crate) default_isolation: Option<transactions::Isolation>,
-    /// Temporary relations, dropped with the session, and those dropped or emptied at commit.
-    pub(crate) temporary: Vec<(RelationId, sql_syntax::ast::OnCommit)>,
+    /// Temporary tables that are dropped or emptied at commit.
+    pub(crate) temporary: Vec<(String, sql_syntax::ast::OnCommit)>,
 }
 
 /// A message that is not an error.

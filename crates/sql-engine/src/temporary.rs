@@ -1,6 +1,8 @@
 //! Temporary tables: names that lead into the session's own schema.
 
-use sql_syntax::ast::{Ident, ObjectName, Persistence, Statement};
+use sql_syntax::ast::{
+    Drop, DropBehavior, Ident, ObjectKind, ObjectName, OnCommit, Persistence, Statement, TableName, Truncate,
+};
 
 /// Whether the statement creates something temporary.
 pub(crate) fn creates(statement: &Statement) -> bool {
@@ -12,6 +14,47 @@ pub(crate) fn creates(statement: &Statement) -> bool {
         _ => return false,
     };
     persistence == Persistence::Temporary
+}
+
+/// The table that the statement creates to be emptied or dropped at commit.
+pub(crate) fn on_commit(statement: &Statement) -> Option<(String, OnCommit)> {
+    let (name, action) = match statement {
+        Statement::CreateTable(s) => (&s.name, s.on_commit),
+        Statement::CreateTableAs(s) => (&s.name, s.on_commit),
+        _ => return None,
+    };
+    (action != OnCommit::PreserveRows).then(|| (name.name.text.clone(), action))
+}
+
+/// What is done to such tables when the transaction commits (`PreCommit_on_commit_actions` in tablecmds.c):
+/// first the emptying, then the dropping.
+pub(crate) fn at_commit(own: &str, tables: &[(String, OnCommit)]) -> Vec<Statement> {
+    let named = |action: OnCommit| -> Vec<ObjectName> {
+        let of = tables.iter().filter(|(_, a)| *a == action);
+        of.map(|(name, _)| ObjectName::qualified(own, name.as_str())).collect()
+    };
+    let mut statements = Vec::new();
+    let emptied = named(OnCommit::DeleteRows);
+    if !emptied.is_empty() {
+        let tables = emptied.into_iter().map(|name| TableName { name, only: false }).collect();
+        statements.push(Statement::Truncate(Truncate {
+            tables,
+            restart_identity: false,
+            behavior: DropBehavior::Restrict,
+        }));
+    }
+    let names = named(OnCommit::Drop);
+    if !names.is_empty() {
+        statements.push(Statement::Drop(Drop {
+            kind: ObjectKind::Table,
+            names,
+            on: None,
+            if_exists: true,
+            concurrently: false,
+            behavior: DropBehavior::Cascade,
+        }));
+    }
+    statements
 }
 
 /// Whether the statement creates something whose schema it does not name.

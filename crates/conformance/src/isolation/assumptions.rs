@@ -14,7 +14,8 @@ const MAX_TRIES: usize = 100;
 
 /// Statements that make the tables, none if the statements name none.
 pub(crate) fn assume_schema(major: u32, statements: &[String]) -> Vec<String> {
-    let tries = ["bigint", "text"].map(|column_type| Assumptions { major, column_type, tables: BTreeMap::new() });
+    let tries =
+        ["bigint", "text"].map(|column_type| Assumptions { major, column_type, tables: BTreeMap::new() });
     let mut first = None;
     for mut assumptions in tries {
         let is_enough = assumptions.grow(statements);
@@ -72,7 +73,11 @@ impl Assumptions {
 
     fn schema(&self) -> Vec<String> {
         let table = |(name, columns): (&String, &BTreeSet<String>)| {
-            let others: String = columns.iter().filter(|column| *column != "id").map(|column| format!(", {} {}", quoted(column), self.column_type)).collect();
+            let others: String = columns
+                .iter()
+                .filter(|column| *column != "id")
+                .map(|column| format!(", {} {}", quoted(column), self.column_type))
+                .collect();
             format!("CREATE TABLE {} (id bigint PRIMARY KEY{others});", quoted(name))
         };
         self.tables.iter().map(table).collect()

@@ -42,7 +42,11 @@ pub enum ConflictError {
 ///
 /// # Errors
 /// If the schema or a statement fails by itself.
-pub fn explain_conflicts(major: u32, schema: Option<&str>, statements: &[String]) -> Result<String, ConflictError> {
+pub fn explain_conflicts(
+    major: u32,
+    schema: Option<&str>,
+    statements: &[String],
+) -> Result<String, ConflictError> {
     if !(2..=MAX_STATEMENTS).contains(&statements.len()) {
         return Err(ConflictError::Count);
     }

@@ -95,7 +95,8 @@ impl Simulated {
     }
 
     fn object(&self, tag: LockTag) -> String {
-        let name = |relation| self.database.relation_name(relation).unwrap_or_else(|| "that is no more".to_owned());
+        let name =
+            |relation| self.database.relation_name(relation).unwrap_or_else(|| "that is no more".to_owned());
         match tag {
             LockTag::Relation(relation) => format!("relation {}", name(relation)),
             LockTag::Tuple { relation, .. } => format!("tuple {}", name(relation)),

@@ -50,7 +50,8 @@ impl Specs {
 
     fn expected_of(&self, by_major: &BTreeMap<Option<u32>, PathBuf>) -> anyhow::Result<Vec<(u32, String)>> {
         let Some(pg) = self.pg else {
-            let all = by_major.iter().map(|(major, path)| Ok((major.unwrap_or(REFERENCE_MAJOR), read(path)?)));
+            let all =
+                by_major.iter().map(|(major, path)| Ok((major.unwrap_or(REFERENCE_MAJOR), read(path)?)));
             return all.collect();
         };
         let path = by_major.get(&Some(pg)).or_else(|| by_major.get(&None));
@@ -76,7 +77,8 @@ fn read(path: &Path) -> anyhow::Result<String> {
 }
 
 fn files_of(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(dir).with_context(|| format!("cannot read the directory {}", dir.display()))?;
+    let entries =
+        fs::read_dir(dir).with_context(|| format!("cannot read the directory {}", dir.display()))?;
     let mut files = entries.map(|entry| Ok(entry?.path())).collect::<anyhow::Result<Vec<_>>>()?;
     files.sort();
     Ok(files)
@@ -86,7 +88,8 @@ fn spec_files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut specs = Vec::new();
     for path in paths {
         if path.is_dir() {
-            let found = files_of(path)?.into_iter().filter(|file| file.extension().is_some_and(|e| e == "spec"));
+            let found =
+                files_of(path)?.into_iter().filter(|file| file.extension().is_some_and(|e| e == "spec"));
             specs.extend(found);
         } else {
             specs.push(path.clone());

@@ -28,7 +28,9 @@ pub(crate) struct Explain {
 
 impl Explain {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let read = |path: &PathBuf| fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()));
+        let read = |path: &PathBuf| {
+            fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+        };
         let schema = self.schema.as_ref().map(read).transpose()?;
         let explanation = explain_conflicts(self.pg, schema.as_deref(), &self.statements)?;
         std::io::stdout().lock().write_all(explanation.as_bytes())?;

@@ -36,7 +36,9 @@ impl Spec {
         match run.end {
             End::Complete => Ok(ExitCode::SUCCESS),
             End::GaveUp => Ok(ExitCode::FAILURE),
-            End::NotSupported { place, reason } => anyhow::bail!("{file} is not supported: {place}: {reason}"),
+            End::NotSupported { place, reason } => {
+                anyhow::bail!("{file} is not supported: {place}: {reason}")
+            }
         }
     }
 }

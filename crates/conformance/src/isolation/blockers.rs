@@ -1,7 +1,8 @@
 //! Who blocks whom after every step: a plain replay of a spec, without the tester's markers.
 //!
 //! Each step is sent as soon as its session is idle; once it has completed or waits, every session
-//! that waits is listed with its ungranted lock and `pg_blocking_pids()`, if that is news:
+//! that waits is listed with its ungranted lock and `pg_blocking_pids()`, if that is news; so too when
+//! a busy session has been awaited:
 //!
 //! ```text
 //! permutation: lock a_read b_read end
@@ -89,6 +90,7 @@ impl<S: LockViews> Replay<'_, S> {
         if let Some(&(before, _)) = self.running.iter().find(|(other, _)| other.session == id.session) {
             self.finish(connection, &self.spec.step(before).name)?;
             self.settle()?;
+            self.report();
         }
         self.server.send(connection, &self.spec.step(id).sql);
         self.running.push((id, String::new()));

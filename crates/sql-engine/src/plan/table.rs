@@ -156,7 +156,7 @@ impl Planner<'_> {
                 name: name_rc(&column.name),
                 ty,
                 dropped: column.dropped,
-                not_null: column.not_null && !column.dropped,
+                not_null: !column.dropped && refuses_null(relation, column),
                 default,
                 generated,
                 identity_always: column.identity.is_some_and(|i| i.always),
@@ -286,6 +286,12 @@ impl Planner<'_> {
 }
 
 /// The slots of unique indexes that a foreign key could refer to (`INDEX_ATTR_BITMAP_KEY` in relcache.c).
+/// A NOT NULL constraint that is not validated yet refuses new NULLs like any other (18 and later).
+fn refuses_null(relation: &Relation, column: &schema_rules::catalog::Column) -> bool {
+    let is_its = |kind: &ConstraintKind| matches!(kind, ConstraintKind::NotNull(number) if *number == column.number);
+    column.not_null || relation.constraints.iter().any(|constraint| is_its(&constraint.kind))
+}
+
 fn key_slots(indexes: &[TableIndex]) -> Vec<usize> {
     let plain = |i: &&TableIndex| {
         let only_columns = i.parts.iter().all(|p| matches!(p, KeyPart::Slot(_)));

@@ -91,6 +91,13 @@ pub fn decompressed<'a>(input: impl Read + 'a) -> io::Result<Box<dyn BufRead + '
     Ok(Box::new(input))
 }
 
+/// What a JSON parser says about one line: its own line number is always 1 and would mislead.
+pub(crate) fn json_error(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let (what, place) = text.rsplit_once(" at line 1 column ").unwrap_or((&text, ""));
+    if place.is_empty() { what.to_owned() } else { format!("{what}, column {place}") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, Read};
 
-use crate::lines::{Line, Lines, decompressed};
+use crate::lines::{Line, Lines, decompressed, json_error};
 use crate::record::{Header, Record, VERSION};
 
 /// What is wrong with a trace, or with one line of it.
@@ -78,12 +78,12 @@ impl<R: BufRead> Reader<R> {
         };
         // The version first: a newer format may have changed everything else.
         let version: serde_json::Value =
-            serde_json::from_str(&text).map_err(|error| no_header(error.to_string()))?;
+            serde_json::from_str(&text).map_err(|error| no_header(json_error(&error)))?;
         let found = version.get("rehearsal_trace").and_then(serde_json::Value::as_u64).unwrap_or(0);
         if found > u64::from(VERSION) {
             return Err(ReadError::NewerFormat { found: u32::try_from(found).unwrap_or(u32::MAX) });
         }
-        let header = serde_json::from_value(version).map_err(|error| no_header(error.to_string()))?;
+        let header = serde_json::from_value(version).map_err(|error| no_header(json_error(&error)))?;
         Ok(Self { lines, header, last_at_us: 0, ended: false })
     }
 
@@ -95,7 +95,7 @@ impl<R: BufRead> Reader<R> {
 
     fn record(&mut self, line: u64, text: &str) -> Result<Record, ReadError> {
         let record: Record = serde_json::from_str(text)
-            .map_err(|error| ReadError::NoRecord { line, detail: error.to_string() })?;
+            .map_err(|error| ReadError::NoRecord { line, detail: json_error(&error) })?;
         if record.at_us < self.last_at_us {
             return Err(ReadError::OutOfOrder { line, at_us: record.at_us });
         }

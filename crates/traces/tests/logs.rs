@@ -184,12 +184,11 @@ fn another_language_is_said_not_guessed() {
     let log = "2026-11-21 10:00:00.000 CET [7] LOG:  Anweisung: select 1\n\
                2026-11-21 10:00:00.001 CET [7] LOG:  Dauer: 0.5 ms\n\
                2026-11-21 10:00:00.001 CET [7] FEHLER:  Relation »t« existiert nicht\n";
-    let mut importer =
-        traces::import::Importer::new(Options::default(), || Ok(Box::new(std::io::Cursor::new(Vec::new()))))
-            .unwrap();
-    importer.read("server.log", log.as_bytes()).unwrap();
-    assert!(importer.notes().join(" ").contains("lc_messages"), "{:?}", importer.notes());
-    assert!(matches!(importer.finish(&mut Vec::new()), Err(ImportError::Nothing { .. })));
+    let error = import_all(Options::default(), &[("server.log", log.as_bytes())]).err().unwrap();
+    assert!(
+        matches!(&error, ImportError::Nothing { reason, .. } if reason.contains("lc_messages")),
+        "{error}"
+    );
 }
 
 #[test]
@@ -223,6 +222,26 @@ fn missing_entries_do_not_join_what_does_not_belong_together() {
     assert_eq!(records[0].statements[1].service_us, None);
     assert_eq!(records.last().unwrap().statements[0].service_us, Some(200));
     assert!(imported.notes().contains("36 entries are missing"), "{}", imported.notes());
+}
+
+#[test]
+fn a_plan_stands_in_for_a_statement_without_entry_and_only_then() {
+    let plan = "LOG:  duration: 5.000 ms  plan:\n\tQuery Text: select * from t\n\tSeq Scan on t  (cost=0.00..1.00 rows=1 width=4)";
+    let imported = stderr(&[
+        (10, 7, plan),
+        (11, 7, "LOG:  duration: 6.000 ms  statement: select * from t"),
+        (30, 7, plan),
+        (50, 7, plan),
+    ]);
+    let services: Vec<_> =
+        imported.records().iter().map(|record| record.statements[0].service_us.unwrap()).collect();
+    assert_eq!(services, [6_000, 5_000, 5_000]);
+    assert!(
+        imported
+            .records()
+            .iter()
+            .all(|record| record.statements[0].text.as_deref() == Some("select * from t"))
+    );
 }
 
 #[test]

@@ -288,7 +288,8 @@ impl Planner<'_> {
 /// The slots of unique indexes that a foreign key could refer to (`INDEX_ATTR_BITMAP_KEY` in relcache.c).
 /// A NOT NULL constraint that is not validated yet refuses new NULLs like any other (18 and later).
 fn refuses_null(relation: &Relation, column: &schema_rules::catalog::Column) -> bool {
-    let is_its = |kind: &ConstraintKind| matches!(kind, ConstraintKind::NotNull(number) if *number == column.number);
+    let is_its =
+        |kind: &ConstraintKind| matches!(kind, ConstraintKind::NotNull(number) if *number == column.number);
     column.not_null || relation.constraints.iter().any(|constraint| is_its(&constraint.kind))
 }
 

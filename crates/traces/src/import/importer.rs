@@ -1,11 +1,9 @@
 //! The importer: sources in, one trace out.
 
-use std::fmt;
 use std::io::{self, BufRead, Read, Write};
 
-use sim_clock::{Nanos, Seed};
-
 use super::detect::{Format, detect, is_statistics_header};
+use super::outcome::{ImportError, Options, Problem, Report};
 use super::sessions::Sessions;
 use super::snapshot::{self, Snapshot};
 use super::sorter::{Sorter, Spill};
@@ -26,115 +24,6 @@ const PEEK_LINES: usize = 50;
 /// Problems that are kept for the report; the others are counted.
 const KEPT_PROBLEMS: usize = 20;
 
-/// What the importer has to be told.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The sources' format; nothing to tell it by their first lines.
-    pub format: Option<Format>,
-    /// `log_line_prefix` of stderr logs; nothing to try the common ones.
-    pub log_line_prefix: Option<String>,
-    /// The time that a snapshot of `pg_stat_statements` covers, if it does not say so itself.
-    pub stats_span: Option<Nanos>,
-    /// How much traffic is drawn where a source has no arrival times.
-    pub draw: Nanos,
-    /// The seed of what is drawn.
-    pub seed: Seed,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            format: None,
-            log_line_prefix: None,
-            stats_span: None,
-            draw: Nanos::from_secs(60),
-            seed: Seed(1),
-        }
-    }
-}
-
-/// Why a source, or all of them, cannot be imported.
-#[derive(Debug, thiserror::Error)]
-pub enum ImportError {
-    /// The source cannot be read, or the trace cannot be written.
-    #[error("{file}: {source}")]
-    Io {
-        /// Which.
-        file: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// Its lines look like nothing that is known.
-    #[error(
-        "{file}: the first lines (such as '{found}') are of no known format; name it with --format, and for a stderr \
-         log give --log-line-prefix as `SHOW log_line_prefix` prints it"
-    )]
-    UnknownFormat {
-        /// The source.
-        file: String,
-        /// Its first line.
-        found: String,
-    },
-    /// It is a trace already.
-    #[error("{file}: this is a trace already; look at it with `rehearsal trace show`")]
-    AlreadyTrace {
-        /// The source.
-        file: String,
-    },
-    /// Nothing in it.
-    #[error("{file}: the file is empty")]
-    Empty {
-        /// The source.
-        file: String,
-    },
-    /// The prefix is of no use.
-    #[error(transparent)]
-    Prefix(#[from] PrefixError),
-    /// A snapshot without times.
-    #[error(
-        "the snapshot of pg_stat_statements does not say what time it covers: take it with \
-         `\\copy (select now() as captured_at, i.stats_reset, s.* from pg_stat_statements s, pg_stat_statements_info i) \
-         to 'statements.csv' with (format csv, header)` (without the info view on PostgreSQL 12 and 13, then twice), \
-         or give --stats-span with the seconds since the last reset"
-    )]
-    NoSpan,
-    /// No source yielded anything.
-    #[error("nothing could be read: {skipped} lines or entries were skipped, none made a transaction")]
-    Nothing {
-        /// How many entries were skipped.
-        skipped: u64,
-    },
-}
-
-/// An entry that could not be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// The source.
-    pub file: String,
-    /// The line, counted from 1.
-    pub line: u64,
-    /// What should have stood there.
-    pub expected: String,
-    /// The start of what did.
-    pub found: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: expected {}", self.file, self.line, self.expected)?;
-        if self.found.is_empty() { Ok(()) } else { write!(f, ", found '{}'", self.found) }
-    }
-}
-
-/// What an import brought.
-#[derive(Clone, Debug)]
-pub struct Report {
-    /// The header of the trace that was written.
-    pub header: Header,
-    /// The first of the entries that could not be read; `header.counts.skipped` has their number.
-    pub problems: Vec<Problem>,
-}
-
 /// Reads sources one after the other, then writes the trace.
 pub struct Importer {
     options: Options,
@@ -149,7 +38,6 @@ pub struct Importer {
     notes: Vec<String>,
     counts: Counts,
     latest_us: Option<i64>,
-    unattended: u64,
 }
 
 impl Importer {
@@ -172,7 +60,6 @@ impl Importer {
             notes: Vec::new(),
             counts: Counts::default(),
             latest_us: None,
-            unattended: 0,
         })
     }
 
@@ -212,7 +99,7 @@ impl Importer {
             Format::Pgbench => self.read_pgbench(file, &mut lines).map_err(io_error)?,
             Format::PgStatStatements => {
                 if !is_statistics_header(first) {
-                    return Err(unknown());
+                    return Err(ImportError::NoColumns { file: file.to_owned(), found: excerpt(first) });
                 }
                 self.read_snapshot(file, &mut lines).map_err(io_error)?
             }
@@ -252,7 +139,6 @@ impl Importer {
         prefix: Prefix,
     ) -> io::Result<Option<String>> {
         let detail = format!("log_line_prefix '{}'", prefix.as_str());
-        self.unattended += u64::from(!prefix.has(b'v'));
         let reader = StderrLog::new(prefix);
         while let Some(entry) = reader.next(lines)? {
             self.entry_or_problem(file, entry.map(|entry| (message_of(&entry), entry)))?;
@@ -370,8 +256,11 @@ impl Importer {
             rates = drawn.rates;
         }
         if self.counts.transactions == 0 {
-            // A log in another language is the likeliest reason, and worth more than the bare fact.
-            return Err(ImportError::Nothing { skipped: self.counts.skipped });
+            let reason = match self.problems.first() {
+                Some(problem) => format!("The first: {problem}"),
+                None => self.survey.why_nothing(),
+            };
+            return Err(ImportError::Nothing { skipped: self.counts.skipped, reason });
         }
         let start_us = [start_us, self.survey.first_us, self.sorter.earliest_us()]
             .into_iter()
@@ -389,9 +278,8 @@ impl Importer {
         Ok(Report { header, problems })
     }
 
-    /// What the log said about itself, for the case that it yields nothing.
-    #[must_use]
-    pub fn notes(&self) -> Vec<String> {
+    /// What the logs said about themselves.
+    fn notes(&self) -> Vec<String> {
         if self.survey.first_us.is_some() {
             self.survey.notes(self.sessions.missing_entries)
         } else {

@@ -15,8 +15,10 @@
 
 mod detect;
 mod importer;
+mod outcome;
 mod pgbench;
 mod pgreplay;
+mod session;
 mod sessions;
 mod snapshot;
 mod sorter;
@@ -25,4 +27,8 @@ mod synthetic;
 mod transaction;
 
 pub use detect::Format;
-pub use importer::{ImportError, Importer, Options, Problem, Report};
+pub use importer::Importer;
+pub use outcome::{ImportError, Options, Problem, Report};
+pub use sorter::Spill;
+
+pub use crate::logs::prefix::PrefixError;

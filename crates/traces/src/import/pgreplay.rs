@@ -4,6 +4,7 @@
 use serde::Deserialize;
 
 use crate::instant;
+use crate::lines::json_error;
 use crate::logs::message::{Message, Protocol};
 use crate::logs::{Broken, Entry};
 
@@ -29,7 +30,7 @@ pub(crate) fn parse(line: u64, text: &str) -> Result<(Entry, Message), Broken> {
     let expected =
         "a JSON object with \"type\" (Connect, Statement, BoundExecute or Disconnect) and \"item\"";
     let object: Object = serde_json::from_str(text)
-        .map_err(|error| Broken::new(line, format!("{expected} ({error})"), text))?;
+        .map_err(|error| Broken::new(line, format!("{expected} ({})", json_error(&error)), text))?;
     let stamp = instant::parse(&object.item.timestamp)
         .ok_or_else(|| Broken::new(line, "an RFC 3339 \"timestamp\"", &object.item.timestamp))?;
     let query = object.item.query.unwrap_or_default();

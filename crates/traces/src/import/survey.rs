@@ -78,7 +78,7 @@ impl Survey {
                 self.with_text += 1;
                 self.least_with_text_us = Some(self.least_with_text_us.map_or(*us, |least| least.min(*us)));
             }
-            Message::Plan => self.plans += 1,
+            Message::Plan { .. } => self.plans += 1,
             Message::Wait(wait) => {
                 self.waits += 1;
                 if wait.state == WaitState::Waiting {
@@ -142,7 +142,7 @@ impl Survey {
     }
 
     pub(crate) fn bases(&self) -> Bases {
-        let timed = self.durations + self.with_text > 0;
+        let timed = self.durations + self.with_text + self.plans > 0;
         Bases {
             arrivals: if self.with_text > 0 && self.statements == 0 {
                 Basis::Derived
@@ -157,7 +157,11 @@ impl Survey {
             think_times: Basis::Derived,
             lock_waits: if self.waits > 0 { Basis::Measured } else { Basis::Absent },
             rows: Basis::Absent,
-            texts: if self.statements + self.with_text > 0 { Basis::Measured } else { Basis::Absent },
+            texts: if self.statements + self.with_text + self.plans > 0 {
+                Basis::Measured
+            } else {
+                Basis::Absent
+            },
         }
     }
 
@@ -167,14 +171,14 @@ impl Survey {
         self.sampling_notes(&mut notes);
         self.wait_notes(&mut notes);
         self.language_notes(&mut notes);
-        if self.statements > 0 && self.durations + self.with_text == 0 {
+        if self.statements > 0 && self.durations + self.with_text + self.plans == 0 {
             notes.push(
                 "The log has statements but no durations (log_duration and log_min_duration_statement are off): \
                  service times are unknown, and think times include the service time before them."
                     .to_owned(),
             );
         }
-        if self.durations > 0 && self.statements == 0 && self.with_text == 0 {
+        if self.durations > 0 && self.statements + self.with_text + self.plans == 0 {
             notes.push(
                 "The log has durations but no statements (log_duration without log_statement): texts are unknown."
                     .to_owned(),
@@ -199,7 +203,11 @@ impl Survey {
             ));
         }
         if self.plans > 0 {
-            notes.push(format!("{} plans of auto_explain were left out.", self.plans));
+            notes.push(format!(
+                "The log has {} plans of auto_explain: their texts and times were used where the statement has no entry \
+                 of its own; nested statements, if logged, count as statements too.",
+                self.plans
+            ));
         }
         notes
     }
@@ -248,8 +256,22 @@ impl Survey {
         }
     }
 
+    /// Why a log yields nothing.
+    pub(crate) fn why_nothing(&self) -> String {
+        let mut notes = Vec::new();
+        self.language_notes(&mut notes);
+        if notes.is_empty() {
+            notes.push(
+                "There are no statements and no durations: log_statement, log_duration and \
+                 log_min_duration_statement were off."
+                    .to_owned(),
+            );
+        }
+        notes.join(" ")
+    }
+
     fn language_notes(&self, notes: &mut Vec<String>) {
-        let understood = self.statements + self.durations + self.with_text;
+        let understood = self.statements + self.durations + self.with_text + self.plans;
         if self.foreign_severities > 0 {
             let example = self.foreign_example.as_deref().unwrap_or_default();
             notes.push(format!(

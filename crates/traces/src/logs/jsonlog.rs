@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::{Broken, Entry, VirtualXid};
 use crate::instant;
+use crate::lines::json_error;
 
 #[derive(Deserialize)]
 struct Object {
@@ -28,8 +29,10 @@ struct Object {
 /// Reads one line.
 pub(crate) fn parse(line: u64, text: &str) -> Result<Entry, Broken> {
     let object: Object = serde_json::from_str(text).map_err(|error| {
-        let expected =
-            format!("a JSON object with \"timestamp\", \"error_severity\" and \"message\" ({error})");
+        let expected = format!(
+            "a JSON object with \"timestamp\", \"error_severity\" and \"message\" ({})",
+            json_error(&error)
+        );
         Broken::new(line, expected, text)
     })?;
     let stamp = instant::parse(&object.timestamp).ok_or_else(|| {

@@ -11,8 +11,8 @@ pub(crate) enum Message {
     Statement { text: String, protocol: Protocol },
     /// `duration: X ms`, with or without the text.
     Duration { us: u64, of: Option<(Phase, String)> },
-    /// `duration: X ms  plan:` of auto_explain.
-    Plan,
+    /// `duration: X ms  plan:` of auto_explain, with the query's text if the plan's format shows it.
+    Plan { us: u64, text: Option<String> },
     /// `process P still waiting for …`, `… acquired …` and their relatives.
     Wait(Wait),
     /// `connection authorized: …`.
@@ -153,8 +153,8 @@ fn duration(rest: &str) -> Option<Message> {
     if rest.is_empty() {
         return Some(Message::Duration { us, of: None });
     }
-    if rest.starts_with("plan:") {
-        return Some(Message::Plan);
+    if let Some(plan) = rest.strip_prefix("plan:") {
+        return Some(Message::Plan { us, text: query_text(plan.trim_start()) });
     }
     if rest.starts_with("fastpath function call:") {
         return Some(Message::Irrelevant);
@@ -171,6 +171,21 @@ fn duration(rest: &str) -> Option<Message> {
         return None;
     };
     Some(Message::Duration { us, of: Some((phase, text.to_owned())) })
+}
+
+/// The query in a plan of auto_explain (`contrib/auto_explain`), formats text and json. In text format it ends
+/// where the first node's line with its costs starts.
+fn query_text(plan: &str) -> Option<String> {
+    if plan.starts_with('{') {
+        let object: serde_json::Value = serde_json::from_str(plan).ok()?;
+        return object.get("Query Text")?.as_str().map(str::to_owned);
+    }
+    let text = plan.strip_prefix("Query Text: ")?;
+    let is_node = |line: &&str| line.contains("  (cost=") || line.contains("  (actual ");
+    let ends = ["Query Parameters: ", "Settings: "];
+    let lines =
+        text.lines().take_while(|line| !is_node(line) && !ends.iter().any(|end| line.starts_with(end)));
+    Some(lines.collect::<Vec<_>>().join("\n"))
 }
 
 /// `501.123` milliseconds in microseconds.
@@ -262,7 +277,17 @@ mod tests {
             parse("duration: 3 ms  execute fetch from <unnamed>/C_1: select 1"),
             Message::Duration { us: 3_000, of: Some((Phase::Execute, "select 1".to_owned())) }
         );
-        assert_eq!(parse("duration: 1.0 ms  plan:\nQuery Text: select 1"), Message::Plan);
+    }
+
+    #[test]
+    fn plans_of_auto_explain_show_their_query() {
+        for plan in [
+            "Query Text: select 1\n from t\nSeq Scan on t  (cost=0.00..1.00 rows=1 width=4)\n  Filter: a",
+            "{\n  \"Query Text\": \"select 1\\n from t\",\n  \"Plan\": {}\n}",
+        ] {
+            let text = Some("select 1\n from t".to_owned());
+            assert_eq!(parse(&format!("duration: 1.5 ms  plan:\n{plan}")), Message::Plan { us: 1_500, text });
+        }
     }
 
     #[test]

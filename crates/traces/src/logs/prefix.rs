@@ -136,11 +136,6 @@ impl Prefix {
         &self.text
     }
 
-    /// Whether the prefix has such a field.
-    pub(crate) fn has(&self, escape: u8) -> bool {
-        self.pieces.contains(&Piece::Escape(escape))
-    }
-
     /// The entry that a line starts, with its label (`LOG`, `DETAIL`, …) as severity and the text after it
     /// as message.
     pub(crate) fn match_line(&self, line: &str) -> Option<Entry> {

@@ -40,14 +40,19 @@ const BEFORE_PARENTHESIS: &[&str] = &[
     "with",
 ];
 
+/// What is looked at of a text. Longer ones are bulk loads, whose start tells all that their rows have in
+/// common.
+const MAX_BYTES: usize = 64 << 10;
+
 /// The text with constants replaced and case, spacing and comments evened out.
 pub(crate) fn normalise(text: &str) -> String {
-    let mut words = folded(text);
+    let cut = text.len() > MAX_BYTES;
+    let mut words = folded(&text[..text.floor_char_boundary(MAX_BYTES)]);
     while words.last().is_some_and(|word| word == ";") {
         words.pop();
     }
-    squash_lists(&mut words);
-    squash_rows(&mut words);
+    squash_lists(&mut words, cut);
+    squash_rows(&mut words, cut);
     spaced(&words)
 }
 
@@ -113,7 +118,7 @@ fn unquoted(word: &str) -> String {
 }
 
 /// `in (?, ?, ?)` and `array[?, ?]` become lists of one.
-fn squash_lists(words: &mut Vec<String>) {
+fn squash_lists(words: &mut Vec<String>, cut: bool) {
     let mut at = 1;
     while at < words.len() {
         let close = match (words[at - 1].as_str(), words[at].as_str()) {
@@ -125,7 +130,8 @@ fn squash_lists(words: &mut Vec<String>) {
             }
         };
         let list = words[at + 1..].iter().take_while(|word| *word == "?" || *word == ",").count();
-        if list > 1 && words.get(at + 1 + list).is_some_and(|word| word == close) {
+        let closed = words.get(at + 1 + list).map_or(cut, |word| word == close);
+        if list > 1 && closed {
             words.drain(at + 2..at + 1 + list);
         }
         at += 1;
@@ -133,7 +139,7 @@ fn squash_lists(words: &mut Vec<String>) {
 }
 
 /// `values (?, ?), (?, ?)` keeps its first row as long as the others are like it.
-fn squash_rows(words: &mut Vec<String>) {
+fn squash_rows(words: &mut Vec<String>, cut: bool) {
     let mut at = 0;
     while let Some(values) = words[at..].iter().position(|word| word == "values") {
         let first = at + values + 1;
@@ -147,6 +153,11 @@ fn squash_rows(words: &mut Vec<String>) {
             like += length + 1;
         }
         words.drain(end..end + like);
+        // The row in which the text was cut is like the others as far as anyone knows.
+        if cut && words.get(end).is_some_and(|word| word == ",") && group_length(&words[end + 1..]).is_none()
+        {
+            words.truncate(end);
+        }
     }
 }
 
@@ -220,6 +231,17 @@ mod tests {
             normalise("insert into t values (1, default), (2, 3)"),
             "insert into t values (?, default), (?, ?)"
         );
+    }
+
+    #[test]
+    fn bulk_loads_of_any_length_are_one_statement() {
+        let load = |rows: usize| format!("insert into t values {}", vec!["(1, 'a')"; rows].join(", "));
+        assert_eq!(normalise(&load(2)), "insert into t values (?, ?)");
+        let list = |items: usize| format!("select 1 from t where a in ({})", vec!["12345"; items].join(","));
+        for count in [20_000, 20_001, 20_010, 20_100] {
+            assert_eq!(normalise(&load(count)), normalise(&load(2)), "{count}");
+            assert_eq!(normalise(&list(count)), normalise(&list(20_000)), "{count}");
+        }
     }
 
     #[test]

@@ -22,12 +22,12 @@ impl Display for Time {
         let us = self.0 as f64;
         let text = match self.0 {
             0 => "0 ms".to_owned(),
-            ..10_000 => format!("{:.2} ms", us / 1e3),
-            ..100_000 => format!("{:.1} ms", us / 1e3),
-            ..1_000_000 => format!("{:.0} ms", us / 1e3),
-            ..100_000_000 => format!("{:.2} s", us / 1e6),
-            ..600_000_000 => format!("{:.0} s", us / 1e6),
-            ..36_000_000_000 => format!("{:.1} min", us / 6e7),
+            1..10_000 => format!("{:.2} ms", us / 1e3),
+            10_000..100_000 => format!("{:.1} ms", us / 1e3),
+            100_000..1_000_000 => format!("{:.0} ms", us / 1e3),
+            1_000_000..100_000_000 => format!("{:.2} s", us / 1e6),
+            100_000_000..600_000_000 => format!("{:.0} s", us / 1e6),
+            600_000_000..36_000_000_000 => format!("{:.1} min", us / 6e7),
             _ => format!("{:.1} h", us / 3.6e9),
         };
         f.pad(&text)
@@ -135,7 +135,8 @@ impl Summary {
         writeln!(f, "{header}  statement")?;
         for of in statements.iter().take(LISTED) {
             let rate = of.count as f64 / (self.span_us.max(1) as f64 / 1e6);
-            write!(f, "{:>10}{rate:>10.2}", Count(of.count))?;
+            let decimals = if rate < 0.1 { 4 } else { 2 };
+            write!(f, "{:>10}{rate:>10.decimals$}", Count(of.count))?;
             if of.latency.count() == 0 {
                 write!(f, "{:>10}{:>10}{:>10}{:>10}", "-", "-", "-", "-")?;
             } else {

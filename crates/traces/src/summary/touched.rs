@@ -69,7 +69,7 @@ struct Walk {
 
 impl Walk {
     fn table(&mut self, name: &ObjectName, mode: &'static str) {
-        let is_common = name.schema.is_none() && self.common.iter().any(|common| *common == name.name.text);
+        let is_common = name.schema.is_none() && self.common.contains(&name.name.text);
         if !is_common {
             self.tables.insert((name.to_string(), mode));
         }

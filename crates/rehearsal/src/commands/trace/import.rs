@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use sim_clock::{Nanos, Seed};
-use traces::import::{Format, ImportError, Importer, Options, Report};
+use traces::import::{Format, Importer, Options, Report};
 
 /// The arguments of `rehearsal trace import`.
 #[derive(Debug, clap::Args)]
@@ -69,14 +69,7 @@ impl Arguments {
         for problem in importer.problems() {
             eprintln!("warning: {problem}");
         }
-        let notes = importer.notes();
-        let report = match self.write(importer) {
-            Err(error) if matches!(error.downcast_ref(), Some(ImportError::Nothing { .. })) => {
-                notes.iter().for_each(|note| eprintln!("note: {note}"));
-                return Err(error);
-            }
-            other => other?,
-        };
+        let report = self.write(importer)?;
         say(&report, self.out.as_deref());
         Ok(if unread == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

@@ -3,7 +3,7 @@
 mod support;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use support::Node;
@@ -19,7 +19,7 @@ fn folder(name: &str, files: &[(&str, &str)]) -> PathBuf {
     folder
 }
 
-fn converse(folder: &PathBuf, more: &[&str], messages: &[Value]) -> Vec<Value> {
+fn converse(folder: &Path, more: &[&str], messages: &[Value]) -> Vec<Value> {
     let mut arguments = vec!["--migrations", folder.to_str().unwrap()];
     arguments.extend(more);
     let text: String = messages.iter().map(|message| format!("{message}\n")).collect();

@@ -21,7 +21,7 @@ fn aborts_then_succeeds(message: &str, limit: u64, mode: &str, blocker: &str) {
     assert_eq!(refused["rolled_back"], json!(true), "{refused}");
     assert!(refused["blocked_by"].as_array().unwrap().contains(&json!(blocker)), "{refused}");
     let done = ask(&mut node, message);
-    assert_eq!(done["type"].as_str().unwrap() == "error", false, "{done}");
+    assert_ne!(done["type"], json!("error"), "{done}");
 }
 
 #[test]

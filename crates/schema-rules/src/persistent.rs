@@ -5,7 +5,7 @@
 //! the nodes between the root and one leaf: the history of a catalog with 30,000 relations stays linear in the
 //! number of changes.
 //!
-//! Two levels are enough: a directory of leaves, each leaf a sorted run of at most [`LEAF`] entries. Invariants:
+//! Two levels are enough: a directory of leaves, each leaf a sorted run of at most `LEAF` entries. Invariants:
 //! no leaf is empty, and the keys of a leaf are all less than those of the next.
 
 use std::{borrow::Borrow, rc::Rc};

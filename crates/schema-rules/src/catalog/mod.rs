@@ -4,7 +4,7 @@
 //! few reference counts and never sees later changes, so a transaction keeps the catalog from before it to roll
 //! back to, and a statement that fails leaves the old one in place.
 //!
-//! Every write goes through [`Catalog::record`] and is kept as a [`Change`] until [`Catalog::take_changes`]. The changes
+//! Every write goes through `Catalog::record` and is kept as a [`Change`] until [`Catalog::take_changes`]. The changes
 //! of a transaction can be applied to another clone: two sessions with DDL of their own see their own changes over
 //! what is committed, as in PostgreSQL.
 //!

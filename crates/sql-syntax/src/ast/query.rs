@@ -175,7 +175,7 @@ pub struct TableAlias {
 /// Joins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JoinKind {
-    /// [INNER] JOIN.
+    /// `[INNER] JOIN`.
     Inner,
     /// LEFT JOIN.
     Left,

@@ -74,6 +74,7 @@ struct Migration {
     next: u32,
 }
 
+#[allow(clippy::large_enum_variant, reason = "ten of them, in one list, never moved")]
 enum Player {
     Server(Server),
     Instance(Instance),

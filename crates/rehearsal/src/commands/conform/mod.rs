@@ -13,6 +13,7 @@ pub(crate) enum Command {
     Ddl(ddl::Args),
     /// Replay recorded lock schedules and compare every entry.
     Locks(locks::Locks),
+    /// Run isolation specs and compare their transcripts.
     Specs(specs::Specs),
 }
 

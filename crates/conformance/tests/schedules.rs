@@ -1,8 +1,11 @@
 //! The lock schedules recorded on PostgreSQL 15.18, all of them.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 
-use conformance::schedules::{Agreement, Args, Entry, OpKind, Schedule, Wait, compare, last_outcomes, parse};
+use conformance::schedules::{
+    Agreement, Args, Entry, OpKind, Schedule, Wait, compare, last_outcomes, parse, replay,
+};
 
 fn recorded() -> Vec<Schedule> {
     let packed = include_bytes!("../data/schedules/schedules.ndjson.gz");
@@ -86,4 +89,64 @@ fn each_outcome_seen_of_a_race_is_one_that_the_model_can_have() {
             assert!(outcomes.contains(&seen), "{}: {seen:?} is not one of {outcomes:#?}", schedule.id);
         }
     }
+}
+
+/// `conflicts.json`: for each mode held, which modes are refused (1).
+#[derive(serde::Deserialize)]
+struct Conflicts {
+    table: BTreeMap<String, BTreeMap<String, u8>>,
+    row: BTreeMap<String, BTreeMap<String, u8>>,
+}
+
+/// One session does the first thing in a transaction, another one the second, without waiting: is it refused?
+fn is_refused(first: Entry, second: Entry) -> bool {
+    let begin = |session| Entry { t: 1, s: Some(session), op: Some(OpKind::Begin), ..Entry::default() };
+    let first = Entry { t: 3, s: Some(1), ..first };
+    let second = Entry { t: 4, s: Some(2), ..second };
+    let tr = vec![begin(1), begin(2), first, second];
+    let (dl, prof, id, desc) = (vec![1_000; 2], String::new(), String::new(), None);
+    let replayed = replay(&Schedule { id, desc, prof, n: 2, tables: 1, fk: 0, dl, mw: 0, tr });
+    let result = replayed[3].res.as_deref().unwrap_or_default();
+    result == "!55P03n" || result == "W"
+}
+
+#[test]
+fn the_measured_conflict_matrices_are_the_models() {
+    let text = include_str!("../data/schedules/conflicts.json");
+    let conflicts: Conflicts = serde_json::from_str(text).expect("the matrices are well formed");
+    let table = |mode: &str| Entry {
+        op: Some(OpKind::Lock),
+        args: Args { tb: Some(1), m: Some(mode.to_owned()), nw: Some(1), ..Args::default() },
+        ..Entry::default()
+    };
+    let row = |mode: &str| match mode {
+        "update" | "update_key" | "delete" => Entry {
+            op: Some(match mode {
+                "update" => OpKind::Update,
+                "update_key" => OpKind::UpdateKey,
+                _ => OpKind::Delete,
+            }),
+            args: Args { tb: Some(1), r: Some(1), ..Args::default() },
+            ..Entry::default()
+        },
+        _ => {
+            let (m, wp) = (Some(mode.to_owned()), Some("nw".to_owned()));
+            let args = Args { tb: Some(1), r: Some(1), m, wp, ..Args::default() };
+            Entry { op: Some(OpKind::Rowlock), args, ..Entry::default() }
+        }
+    };
+    let mut pairs = 0;
+    for (held, wanted) in &conflicts.table {
+        for (wanted, &refused) in wanted {
+            assert_eq!(is_refused(table(held), table(wanted)), refused == 1, "{held} held, {wanted} wanted");
+            pairs += 1;
+        }
+    }
+    for (held, wanted) in &conflicts.row {
+        for (wanted, &refused) in wanted {
+            assert_eq!(is_refused(row(held), row(wanted)), refused == 1, "{held} held, {wanted} wanted");
+            pairs += 1;
+        }
+    }
+    assert_eq!(pairs, 64 + 28);
 }

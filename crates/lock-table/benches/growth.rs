@@ -96,6 +96,17 @@ fn deadlock_check(c: &mut Criterion) {
                 b.iter(|| table.check_deadlock(SessionId(session), &mut Vec::new()));
             });
         }
+        let behind_alter = [LockMode::AccessShare, LockMode::RowExclusive];
+        let mut table = LockTable::new(false);
+        table.add_session(SessionId(waiters + 1));
+        hold(&mut table, SessionId(0), LockMode::AccessShare);
+        hold(&mut table, SessionId(waiters + 1), LockMode::AccessExclusive);
+        for (waiter, &mode) in (1..=waiters).zip(behind_alter.iter().cycle()) {
+            hold(&mut table, SessionId(waiter), mode);
+        }
+        group.bench_function(BenchmarkId::new("reader in the middle, behind one ALTER", waiters), |b| {
+            b.iter(|| table.check_deadlock(SessionId(waiters / 2), &mut Vec::new()));
+        });
     }
 }
 

@@ -114,22 +114,40 @@ impl LockTable {
     /// Whether anybody may wait for this session: at a lock that it holds, or behind it in its queue.
     fn is_waited_for(&self, session: SessionId) -> bool {
         let proc = &self.procs[session.index()];
-        let behind = proc.wait.is_some_and(|wait| {
-            proc.next != NIL && wait.mode.conflicts().intersects(self.locks[wait.lock as usize].waiting_modes)
+        let holds_wanted = self.holds.of_session(proc.holds).any(|hold| {
+            let wanted = self.locks[hold.lock as usize].waiting_modes;
+            !wanted.is_empty() && hold.modes().iter().any(|mode| mode.conflicts().intersects(wanted))
         });
-        behind
-            || self.holds.of_session(proc.holds).any(|hold| {
-                let wanted = self.locks[hold.lock as usize].waiting_modes;
-                !wanted.is_empty() && hold.modes().iter().any(|mode| mode.conflicts().intersects(wanted))
-            })
+        holds_wanted || self.is_waited_for_behind(session)
     }
 
+    /// Whether anybody behind this session in its queue waits for it: if not all whose requests conflict with
+    /// its own stand ahead. Of the readers and writers behind one ALTER TABLE, which is found at once, nobody is
+    /// waited for.
+    fn is_waited_for_behind(&self, session: SessionId) -> bool {
+        let Some(own) = self.procs[session.index()].wait else { return false };
+        let lock = &self.locks[own.lock as usize];
+        let conflicts = own.mode.conflicts();
+        let mut left = lock.waiting_in(conflicts) - u32::from(conflicts.contains(own.mode));
+        let mut ahead = lock.queue.head;
+        while left > 0 && ahead != NIL && ahead != session.0 {
+            let other = &self.procs[ahead as usize];
+            left -= u32::from(other.wait.is_some_and(|wait| conflicts.contains(wait.mode)));
+            ahead = other.next;
+        }
+        left > 0
+    }
+
+    /// The last of the holders that keep the session waiting that is an autovacuum worker.
     fn blocked_by_autovacuum(&self, session: SessionId) -> DeadlockState {
-        self.blockers(session)
-            .iter()
-            .rev()
-            .find(|it| it.kind == EdgeKind::Hard && self.procs[it.session.index()].is_autovacuum)
-            .map_or(DeadlockState::None, |it| DeadlockState::BlockedByAutovacuum(it.session))
+        let wait = self.procs[session.index()].wait.filter(|_| self.autovacuum_workers > 0);
+        let Some(wait) = wait else { return DeadlockState::None };
+        self.holds
+            .of_lock(self.locks[wait.lock as usize].holds)
+            .filter(|hold| hold.session != session && self.procs[hold.session.index()].is_autovacuum)
+            .filter(|hold| hold.modes().intersects(wait.mode.conflicts()))
+            .last()
+            .map_or(DeadlockState::None, |hold| DeadlockState::BlockedByAutovacuum(hold.session))
     }
 
     /// Adds constraints until no cycle is left; `false` if none helps (`DeadLockCheckRecurse`).

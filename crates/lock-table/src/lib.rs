@@ -32,6 +32,7 @@
 //! partitions of the shared table, which change speed but not behaviour.
 
 mod deadlock;
+mod fast_path;
 mod hold;
 mod invariants;
 mod lock;

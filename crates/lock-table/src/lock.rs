@@ -104,6 +104,11 @@ impl Lock {
         self.waiting_modes.iter().all(|mode| self.is_hopeless(mode, ahead))
     }
 
+    /// How many sessions wait for one of these modes.
+    pub(crate) fn waiting_in(&self, modes: LockModes) -> u32 {
+        modes.intersection(self.waiting_modes).iter().map(|mode| self.waiting[mode as usize]).sum()
+    }
+
     pub(crate) const fn is_unused(&self) -> bool {
         self.holds.len == 0 && self.queue.len == 0
     }

@@ -9,9 +9,6 @@ use crate::{LockMode, LockModes, LockTag, RelationId, SessionId};
 /// Relations with smaller numbers than this are found by index, all others by hash.
 const FLAT_RELATIONS: u32 = 1 << 20;
 
-/// How many relations a session can lock by its fast path (`FP_LOCK_SLOTS_PER_BACKEND`; 18 has more).
-const FAST_SLOTS: u8 = 16;
-
 /// What came of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
@@ -47,7 +44,7 @@ pub(crate) struct Proc {
     pub(crate) next: u32,
     pub(crate) is_autovacuum: bool,
     /// How many relations it has locked by its fast path.
-    fast_slots: u8,
+    pub(crate) fast_slots: u8,
 }
 
 /// A waiting request.
@@ -78,6 +75,7 @@ pub struct LockTable {
     pub(crate) holds: Holds,
     pub(crate) procs: Vec<Proc>,
     pub(crate) no_wait_may_jump: bool,
+    pub(crate) autovacuum_workers: u32,
     pub(crate) detector: crate::deadlock::Scratch,
 }
 
@@ -101,7 +99,9 @@ impl LockTable {
 
     /// Marks the session as an autovacuum worker, whom the deadlock detector reports as a blocker.
     pub fn set_autovacuum(&mut self, session: SessionId, is_autovacuum: bool) {
-        self.procs[session.index()].is_autovacuum = is_autovacuum;
+        let before = std::mem::replace(&mut self.procs[session.index()].is_autovacuum, is_autovacuum);
+        self.autovacuum_workers += u32::from(is_autovacuum);
+        self.autovacuum_workers -= u32::from(before);
     }
 
     /// Asks for the lock; if it is not free, the session joins the queue, or not if it won't `wait`.
@@ -148,39 +148,6 @@ impl LockTable {
         self.remove_hold_if_empty(hold);
         self.check(lock_id);
         result
-    }
-
-    /// Reading and writing take their relation locks by a *fast path* that the main lock table knows nothing of,
-    /// as long as nobody holds or wants the relation in a mode that could conflict (`README`, "Fast Path
-    /// Locking"). It is here because it shows: a session that waits in the main table is not known there to
-    /// hold what it has in its fast path, so the early deadlock test misses that.
-    fn enter_fast_path(&mut self, hold: u32, mode: LockMode) {
-        let hold = self.holds.get_mut(hold);
-        let lock = &mut self.locks[hold.lock as usize];
-        let proc = &mut self.procs[hold.session.index()];
-        let strong = lock.granted_modes.union(lock.waiting_modes).intersects(LockModes::STRONG);
-        let is_relation = matches!(lock.tag, LockTag::Relation(_));
-        if strong || !is_relation || !LockModes::WEAK.contains(mode) || proc.fast_slots >= FAST_SLOTS {
-            return;
-        }
-        if hold.fast.is_empty() {
-            proc.fast_slots += 1;
-            lock.fast_holds += 1;
-        }
-        hold.fast.insert(mode);
-    }
-
-    /// Who wants a strong mode first brings everybody's fast-path locks of the relation into the main table.
-    fn leave_fast_path(&mut self, lock: u32) {
-        let mut id = self.locks[lock as usize].holds.head;
-        while id != NIL {
-            let hold = self.holds.get_mut(id);
-            if !std::mem::take(&mut hold.fast).is_empty() {
-                self.procs[hold.session.index()].fast_slots -= 1;
-            }
-            id = self.holds.next_in_lock(id);
-        }
-        self.locks[lock as usize].fast_holds = 0;
     }
 
     /// A mode that the session holds already costs nothing, but may now be held for longer.

@@ -3,6 +3,7 @@
 //! Exit status: 0 when all is well, 1 when what was asked about is not, 2 when a command could not
 //! do its work.
 
+mod check;
 mod commands;
 
 use std::process::ExitCode;

@@ -43,6 +43,8 @@ pub mod cost;
 pub mod effects;
 pub mod error;
 pub mod expression;
+pub mod findings;
+pub mod migrations;
 pub mod persistent;
 mod version;
 

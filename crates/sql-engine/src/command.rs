@@ -113,7 +113,7 @@ pub(crate) fn duration(name: &str, text: &str) -> Result<Nanos> {
 pub(crate) fn show_duration(span: Nanos) -> String {
     let millis = span.as_millis();
     for (unit, name) in [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s")] {
-        if millis > 0 && millis % unit == 0 {
+        if millis > 0 && millis.is_multiple_of(unit) {
             return format!("{}{name}", millis / unit);
         }
     }

@@ -135,7 +135,7 @@ impl Database {
     #[must_use]
     pub fn new(config: DatabaseConfig) -> Self {
         let version = config.pg_version();
-        let server = ServerSettings { version: version.major() as u8, ..ServerSettings::default() };
+        let server = ServerSettings { version: version.major() as u8 };
         let shared = Shared::new(version, config.seed, config.epoch, config.durations());
         Self {
             config,
@@ -326,6 +326,9 @@ impl Database {
                 data.cursors.retain(|_, c| c.hold);
             }
             data.in_transaction = in_block;
+            if !in_block {
+                data.repeatable = None;
+            }
         }
         let Some(next) = job.queue.front().cloned() else {
             if job.implicit && in_block {
@@ -342,6 +345,14 @@ impl Database {
         };
         let statement = Rc::clone(&next.statement);
         let control = controls_transactions(&statement);
+        if !control {
+            let mut shared = self.shared.edit();
+            let generation = shared.catalog.generation();
+            let repeatable = &mut shared.session_mut(session).repeatable;
+            if *repeatable == Some(None) {
+                *repeatable = Some(Some(generation));
+            }
+        }
         if !in_block && job.several && job.queue.len() > 1 && !control {
             job.implicit = true;
             job.current = Current::HiddenBegin;
@@ -799,9 +810,9 @@ impl Database {
         let own = format!("pg_temp_{}", session.0);
         let mut state = self.shared.edit();
         let has_own = state.session(session).lookup.search_path.first().is_some_and(|n| **n == *own);
-        if !crate::temporary::creates(statement)
-            && !(has_own && crate::temporary::creates_unqualified(statement))
-        {
+        let concerned = crate::temporary::creates(statement)
+            || (has_own && crate::temporary::creates_unqualified(statement));
+        if !concerned {
             return Rc::clone(prepared);
         }
         if crate::temporary::creates(statement) && !has_own {

@@ -421,7 +421,10 @@ impl Dispatch<'_> {
             self.warn("there is already a transaction in progress");
         }
         let default = self.shared.get().session(self.session).default_isolation.unwrap_or_default();
-        Sent::Begin { isolation: isolation(modes).unwrap_or(default) }
+        let isolation = isolation(modes).unwrap_or(default);
+        let repeatable = (isolation == Isolation::RepeatableRead).then_some(None);
+        self.shared.edit().session_mut(self.session).repeatable = repeatable;
+        Sent::Begin { isolation }
     }
 
     fn set(&mut self, job: &Job, statement: &Statement, set: &ast::SetVariable) -> Result<Sent<Tuple>> {

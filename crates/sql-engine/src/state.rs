@@ -98,6 +98,9 @@ pub(crate) struct SessionData {
     pub(crate) statement_start: Nanos,
     pub(crate) in_transaction: bool,
     pub(crate) cursors: BTreeMap<String, Cursor>,
+    /// In a repeatable-read transaction: the generation of the catalog when it took its snapshot, nothing
+    /// before that.
+    pub(crate) repeatable: Option<Option<u64>>,
     /// Results of the statements of the query under way.
     pub(crate) results: Vec<StatementResult>,
     /// NOTICE and WARNING messages since they were last taken.
@@ -169,6 +172,8 @@ pub(crate) struct State {
     pub(crate) epoch: i64,
     pub(crate) durations: Rc<dyn Durations>,
     pub(crate) next_change: u64,
+    /// Partitions that are being detached, with the catalog's generation when that began.
+    pub(crate) detaching: Vec<(RelationId, u64)>,
     /// Backends that a statement wants cancelled (false) or terminated (true).
     pub(crate) signals: Vec<(SessionId, bool)>,
 }
@@ -188,6 +193,7 @@ impl Shared {
                 epoch,
                 durations,
                 next_change: 0,
+                detaching: Vec::new(),
                 signals: Vec::new(),
             }),
         }
@@ -251,7 +257,13 @@ impl State {
 
     /// Whether other sessions see what this one sees, so that a plan may be kept for all.
     pub(crate) fn sees_committed(&self, session: SessionId) -> bool {
-        self.session(session).changes.is_empty()
+        self.session(session).changes.is_empty() && self.still_attached(session).is_empty()
+    }
+
+    /// Partitions whose detaching began after the session's repeatable snapshot was taken.
+    pub(crate) fn still_attached(&self, session: SessionId) -> Rc<[RelationId]> {
+        let Some(Some(taken)) = self.session(session).repeatable else { return Rc::from([]) };
+        self.detaching.iter().filter(|(_, began)| *began > taken).map(|(id, _)| *id).collect()
     }
 
     /// What is known of tables, in the order of their ids.
@@ -315,6 +327,7 @@ impl SessionData {
             statement_start: Nanos::ZERO,
             in_transaction: false,
             cursors: BTreeMap::new(),
+            repeatable: None,
             results: Vec::new(),
             notices: Vec::new(),
             deferred: Vec::new(),

@@ -306,9 +306,13 @@ impl<P: Clone + Default> Backends<P> {
         if self.heap.prunable.len() < self.prune_at {
             return;
         }
+        self.prune();
+        self.prune_at = (2 * self.heap.prunable.len()).max(self.sessions.len()).max(64);
+    }
+
+    pub(crate) fn prune(&mut self) {
         let oldest = self.sessions.iter().filter_map(|session| session.snapshot).min();
         self.heap.prune(oldest.unwrap_or(self.last_commit));
-        self.prune_at = (2 * self.heap.prunable.len()).max(self.sessions.len()).max(64);
     }
 
     /// Lets everybody go on who was woken, in the order of waking, until all wait, work or are done.

@@ -241,9 +241,12 @@ impl<P: Clone + Default> Heap<P> {
         u32::try_from(self.slab.len() - 1).expect("fewer than 2^32 versions fit into memory")
     }
 
+    /// Gives a version's place back. Whoever still remembers having touched it finds nothing of his own in it.
     fn free(&mut self, id: TupleId) {
         let tuple = &mut self.slab[id as usize];
+        debug_assert!(!self.free.contains(&id) || self.free.len() > 64, "a version is freed once");
         (tuple.row, tuple.next) = (P::default(), NO_TUPLE);
+        tuple.origin = Origin::Committed(Csn::FIRST);
         tuple.xmax = Xmax::default();
         self.free.push(id);
     }
@@ -298,7 +301,10 @@ impl<P: Clone + Default> Heap<P> {
             {
                 match committed {
                     Some(csn) => tuple.origin = Origin::Committed(csn),
-                    None => return self.cut_off(id),
+                    None => {
+                        self.cut_off(id);
+                        break;
+                    }
                 }
             }
             tuple.xmax.settle(committed, ours);
@@ -363,6 +369,13 @@ impl<P: Clone + Default> Heap<P> {
             return self.remove_row(relation, key);
         }
         self.set_row(relation, key, Row::Chain { oldest, newest });
+    }
+
+    pub(crate) fn remembered(&self, relation: RelationId) -> usize {
+        match self.stored.get(&relation) {
+            Some(rows) => rows.len(),
+            None => self.virtual_rows.keys().filter(|(it, _)| *it == relation).count(),
+        }
     }
 
     /// Empties a stored relation; what was in it can be put back.

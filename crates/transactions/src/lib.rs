@@ -81,6 +81,7 @@ mod effects;
 mod error;
 mod heap;
 mod row_op;
+mod row_wait;
 mod rows;
 mod run;
 mod session;

@@ -22,11 +22,11 @@
 //! Sources: `heap_lock_tuple`, `heap_update`, `heap_delete`, `heap_lock_updated_tuple` in `heapam.c`,
 //! `heapam_tuple_lock` in `heapam_handler.c`, `README.tuplock`, `EvalPlanQual` in `execMain.c`.
 
-use lock_table::{HoldId, LockMode, LockTag, RelationId, RowKey, Scope, SessionId, Xid};
+use lock_table::{HoldId, LockMode, RelationId, RowKey, SessionId, Xid};
 use sim_clock::Nanos;
 use smallvec::SmallVec;
 
-use crate::backends::{Asked, Backends};
+use crate::backends::Backends;
 use crate::heap::{Member, MemberState, NO_TUPLE, Origin, TupleId};
 use crate::session::Pending;
 use crate::tuple::Verdict;
@@ -42,7 +42,7 @@ pub(crate) enum Intent<P> {
 }
 
 /// Where it stands.
-enum Phase {
+pub(crate) enum Phase {
     Examine,
     AskTupleLock,
     /// Waits for those who were in the way, the next one last.
@@ -62,21 +62,21 @@ enum Phase {
 
 /// A session's dealing with one row.
 pub(crate) struct RowOp<P> {
-    relation: RelationId,
-    key: RowKey,
+    pub(crate) relation: RelationId,
+    pub(crate) key: RowKey,
     /// The version that it is about now, and the one that it began with.
-    tuple: TupleId,
-    first: TupleId,
-    intent: Intent<P>,
-    strength: RowLockStrength,
-    policy: WaitPolicy,
-    phase: Phase,
-    tuple_lock: Option<HoldId>,
-    skips_tuple_lock: bool,
-    is_first_look: bool,
-    in_the_way: SmallVec<[Xid; 1]>,
-    revision: u64,
-    was_updated: bool,
+    pub(crate) tuple: TupleId,
+    pub(crate) first: TupleId,
+    pub(crate) intent: Intent<P>,
+    pub(crate) strength: RowLockStrength,
+    pub(crate) policy: WaitPolicy,
+    pub(crate) phase: Phase,
+    pub(crate) tuple_lock: Option<HoldId>,
+    pub(crate) skips_tuple_lock: bool,
+    pub(crate) is_first_look: bool,
+    pub(crate) in_the_way: SmallVec<[Xid; 1]>,
+    pub(crate) revision: u64,
+    pub(crate) was_updated: bool,
 }
 
 /// What became of it for now.
@@ -93,7 +93,7 @@ impl<P> From<SqlError> for Flow<P> {
 }
 
 /// What one turn of the machine came to: the next one, or an end.
-enum Turn<P> {
+pub(crate) enum Turn<P> {
     Again,
     End(Flow<P>),
 }
@@ -130,7 +130,7 @@ impl<P> RowOp<P> {
     }
 
     /// Whether the lock has to be on later versions, too; `EvalPlanQual` goes to the newest one anyway.
-    fn follows_updates(&self) -> bool {
+    pub(crate) fn follows_updates(&self) -> bool {
         matches!(self.intent, Intent::Lock)
     }
 }
@@ -252,61 +252,6 @@ impl<P: Clone + Default> Backends<P> {
         op.phase = Phase::AskTupleLock;
     }
 
-    fn ask_tuple_lock(
-        &mut self,
-        now: Nanos,
-        session: SessionId,
-        op: &mut RowOp<P>,
-        fx: &mut Effects,
-    ) -> Turn<P> {
-        let tag = self.heap.tuple(op.tuple).tag();
-        op.phase = Phase::Wait;
-        if op.skips_tuple_lock || op.tuple_lock.is_some() {
-            return Turn::Again;
-        }
-        let mode = op.strength.tuple_lock_mode();
-        match self.ask(now, session, tag, mode, Scope::Transaction, op.policy == WaitPolicy::Block, fx) {
-            Asked::Have(hold) | Asked::Already(hold) => {
-                op.tuple_lock = Some(hold);
-                Turn::Again
-            }
-            Asked::Wait(hold) => {
-                op.tuple_lock = Some(hold);
-                Turn::End(Flow::Blocked)
-            }
-            Asked::Unavailable => Turn::End(row_not_available(op.policy, tag)),
-            Asked::Deadlock => Turn::End(self.deadlock_error().into()),
-        }
-    }
-
-    fn wait_for_holders(
-        &mut self,
-        now: Nanos,
-        session: SessionId,
-        op: &mut RowOp<P>,
-        fx: &mut Effects,
-    ) -> Turn<P> {
-        while let Some(&xid) = op.in_the_way.last() {
-            match self.wait_for_xid(now, session, xid, op.policy, fx) {
-                Asked::Have(_) | Asked::Already(_) => {
-                    op.in_the_way.pop();
-                }
-                Asked::Wait(_) => return Turn::End(Flow::Blocked),
-                Asked::Unavailable => {
-                    let tag = self.heap.tuple(op.tuple).tag();
-                    return Turn::End(row_not_available(op.policy, tag));
-                }
-                Asked::Deadlock => return Turn::End(self.deadlock_error().into()),
-            }
-        }
-        op.phase = if op.follows_updates() && op.was_updated {
-            Phase::Follow { at: self.heap.tuple(op.tuple).next, after_wait: true }
-        } else {
-            Phase::Waited
-        };
-        Turn::Again
-    }
-
     /// After the wait: if nobody else has come in, the row is free or replaced for good.
     fn look_again(&mut self, session: SessionId, op: &mut RowOp<P>, fx: &mut Effects) -> Turn<P> {
         let tuple = self.heap.tuple(op.tuple);
@@ -322,7 +267,7 @@ impl<P: Clone + Default> Backends<P> {
     }
 
     /// Another transaction has replaced the version and committed.
-    fn replaced(
+    pub(crate) fn replaced(
         &mut self,
         session: SessionId,
         op: &mut RowOp<P>,
@@ -356,85 +301,6 @@ impl<P: Clone + Default> Backends<P> {
         Turn::Again
     }
 
-    /// Goes to the newest version, waiting for whoever is about to replace the one at hand.
-    fn chase(
-        &mut self,
-        now: Nanos,
-        session: SessionId,
-        op: &mut RowOp<P>,
-        at: TupleId,
-        fx: &mut Effects,
-    ) -> Turn<P> {
-        if at == NO_TUPLE {
-            return Turn::End(Flow::Outcome(StepOutcome::Gone));
-        }
-        let tuple = self.heap.tuple(at);
-        match tuple.xmax.updater() {
-            Some(updater) if updater.runs() && !updater.is_of(session) => {
-                let xid = updater.xid;
-                match self.wait_for_xid(now, session, xid, op.policy, fx) {
-                    Asked::Have(_) | Asked::Already(_) => {}
-                    Asked::Wait(_) => return Turn::End(Flow::Blocked),
-                    Asked::Unavailable => {
-                        let tag = self.heap.tuple(at).tag();
-                        return Turn::End(row_not_available(op.policy, tag));
-                    }
-                    Asked::Deadlock => return Turn::End(self.deadlock_error().into()),
-                }
-            }
-            Some(_) => op.phase = Phase::Chase { at: tuple.next },
-            None => {
-                op.tuple = at;
-                op.is_first_look = true;
-                op.skips_tuple_lock = false;
-                op.phase = Phase::Examine;
-            }
-        }
-        Turn::Again
-    }
-
-    /// Puts the lock on a later version, and on those after it.
-    fn follow(
-        &mut self,
-        now: Nanos,
-        session: SessionId,
-        op: &mut RowOp<P>,
-        at: TupleId,
-        after_wait: bool,
-        fx: &mut Effects,
-    ) -> Turn<P> {
-        if at == NO_TUPLE {
-            let updater = self.heap.tuple(op.tuple).xmax.updater();
-            let key_is_gone = updater.is_some_and(|it| it.strength == RowLockStrength::Update);
-            op.phase = match (after_wait, key_is_gone) {
-                (true, _) => Phase::Waited,
-                (false, true) => Phase::Examine,
-                (false, false) => Phase::Write,
-            };
-            return Turn::Again;
-        }
-        let tuple = self.heap.tuple(at);
-        let (next, xmax) = (tuple.next, &tuple.xmax);
-        if !xmax.members.iter().any(|it| it.is_of(session)) {
-            let conflicts = |it: &&Member| it.strength.conflicts_with(op.strength);
-            if let Some(&xid) = xmax.in_the_way(session, op.strength).first() {
-                return match self.wait_for_xid(now, session, xid, WaitPolicy::Block, fx) {
-                    Asked::Have(_) | Asked::Already(_) => Turn::Again,
-                    Asked::Deadlock => Turn::End(self.deadlock_error().into()),
-                    Asked::Wait(_) | Asked::Unavailable => Turn::End(Flow::Blocked),
-                };
-            }
-            if xmax.updater().filter(conflicts).is_some() {
-                let verdict = if next == NO_TUPLE { Verdict::Deleted } else { Verdict::Updated };
-                return self.replaced(session, op, verdict, fx);
-            }
-            self.enter_xmax(session, at, op.strength, false);
-        }
-        let goes_on = self.heap.tuple(at).xmax.updater().is_some();
-        op.phase = Phase::Follow { at: if goes_on { next } else { NO_TUPLE }, after_wait };
-        Turn::Again
-    }
-
     fn write(&mut self, session: SessionId, op: &mut RowOp<P>, fx: &mut Effects) -> Flow<P> {
         let intent = std::mem::replace(&mut op.intent, Intent::Lock);
         let command = self.session(session).command;
@@ -462,7 +328,7 @@ impl<P: Clone + Default> Backends<P> {
         Flow::Outcome(StepOutcome::Locked { row, moved: op.tuple != op.first })
     }
 
-    fn enter_xmax(
+    pub(crate) fn enter_xmax(
         &mut self,
         session: SessionId,
         tuple: TupleId,
@@ -487,14 +353,6 @@ impl<P: Clone + Default> Backends<P> {
             self.give_back(session, tag, hold, op.strength.tuple_lock_mode(), fx);
         }
     }
-}
-
-fn row_not_available<P>(policy: WaitPolicy, tag: LockTag) -> Flow<P> {
-    if policy == WaitPolicy::Skip {
-        return Flow::Outcome(StepOutcome::Unavailable);
-    }
-    let what = "could not obtain lock on row in relation";
-    SqlError::new(SqlState::LOCK_NOT_AVAILABLE, what).about(tag).into()
 }
 
 /// The mode in which one waits for a transaction's end.

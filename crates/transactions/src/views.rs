@@ -38,6 +38,13 @@ impl<P: Clone + Default> Backends<P> {
         self.heap.seed(relation, key, row);
     }
 
+    /// How many rows of a relation take memory: all of a stored one, and of a virtual one those that somebody
+    /// deals with or may see otherwise than they are.
+    pub fn remembered_rows(&mut self, relation: RelationId) -> usize {
+        self.prune();
+        self.heap.remembered(relation)
+    }
+
     /// The state of a session.
     #[must_use]
     pub fn state(&self, session: SessionId) -> SessionState {

@@ -6,6 +6,7 @@ mod format;
 mod ops;
 mod races;
 mod replay;
+mod schema;
 mod steppers;
 mod story;
 

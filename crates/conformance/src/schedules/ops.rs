@@ -8,7 +8,8 @@ use transactions::commands::{Sequence, create_index_concurrently};
 use transactions::{CommandTag, Guc, Isolation, RowLockStrength, Statement, WaitPolicy};
 
 use super::format::{Args, Entry, OpKind, Schedule};
-use super::steppers::{Ddl, Dml, OpStepper, Row, Schema};
+use super::schema::{Row, Schema};
+use super::steppers::{Ddl, Dml, OpStepper};
 
 /// The child table `c`; tables `t1`, `t2`, ... have the numbers 1, 2, ...
 pub(crate) const CHILD: RelationId = RelationId(1_000);

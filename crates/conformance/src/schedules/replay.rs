@@ -13,7 +13,7 @@ use transactions::{
 
 use super::format::{Entry, OpKind, Schedule, TimerFound, Wait};
 use super::ops::{self, CHILD};
-use super::steppers::{ForeignKey, Row, Schema};
+use super::schema::{ForeignKey, Row, Schema};
 
 /// A schedule under way on the simulated server.
 pub struct Replay<'a> {

@@ -1,6 +1,8 @@
 //! The commands, one file each.
 
+mod check;
 mod conform;
+mod explain;
 mod locks;
 
 use std::process::ExitCode;
@@ -8,6 +10,10 @@ use std::process::ExitCode;
 /// What the program is asked to do.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
+    /// Check migration files.
+    Check(Box<check::Args>),
+    /// Show what a statement does, step by step.
+    Explain(explain::Args),
     /// Compare the model with recordings of real PostgreSQL servers.
     #[command(subcommand)]
     Conform(conform::Command),
@@ -19,6 +25,8 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
+            Self::Check(args) => args.run(),
+            Self::Explain(args) => args.run(),
             Self::Conform(command) => command.run(),
             Self::Locks(command) => command.run(),
         }

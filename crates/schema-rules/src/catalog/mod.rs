@@ -194,6 +194,11 @@ impl Catalog {
         self.sizes.insert(id, size);
     }
 
+    /// Forgets how big a relation is.
+    pub fn clear_size(&mut self, id: RelationId) {
+        self.sizes.remove(&id);
+    }
+
     /// Whether anyone has said how big the relation is.
     pub fn has_size(&self, id: RelationId) -> bool {
         self.sizes.contains_key(&id)

@@ -41,6 +41,13 @@ impl TransactionHook for CatalogHook {
         session.own_catalog = None;
         if committed {
             state.catalog.apply_changes(&changes);
+            let generation = state.catalog.generation();
+            let pending = |change: &Change| match change {
+                Change::Relation(id, Some(relation)) if relation.detach_pending => Some(*id),
+                _ => None,
+            };
+            let detaching = changes.iter().filter_map(pending);
+            state.detaching.extend(detaching.map(|id| (id, generation)));
         }
     }
 }

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use lock_table::SessionId;
 use rustc_hash::FxHashMap;
 use sim_clock::Nanos;
-use transactions::{CommandTag, SqlError, Step, StepContext, StepOutcome, Stepper};
+use transactions::{CommandTag, Step, StepContext, StepOutcome, Stepper};
 
 use super::reference::AfterCheck;
 use super::{Exec, Rows};
@@ -124,20 +124,11 @@ pub(crate) struct StatementStepper {
     stack: Vec<Box<dyn Task>>,
     takes_snapshot: bool,
     is_vacuum: bool,
-    outside_only: Option<SqlError>,
-    inside_only: Option<SqlError>,
 }
 
 impl StatementStepper {
     pub(crate) fn new(machine: Machine, task: Box<dyn Task>) -> Self {
-        Self {
-            machine,
-            stack: vec![task],
-            takes_snapshot: true,
-            is_vacuum: false,
-            outside_only: None,
-            inside_only: None,
-        }
+        Self { machine, stack: vec![task], takes_snapshot: true, is_vacuum: false }
     }
 
     /// It takes no snapshot (LOCK TABLE).
@@ -148,16 +139,6 @@ impl StatementStepper {
 
     pub(crate) fn vacuum(mut self) -> Self {
         self.is_vacuum = true;
-        self
-    }
-
-    pub(crate) fn outside_only(mut self, error: SqlError) -> Self {
-        self.outside_only = Some(error);
-        self
-    }
-
-    pub(crate) fn inside_only(mut self, error: SqlError) -> Self {
-        self.inside_only = Some(error);
         self
     }
 
@@ -199,13 +180,5 @@ impl Stepper<Tuple> for StatementStepper {
 
     fn is_vacuum(&self) -> bool {
         self.is_vacuum
-    }
-
-    fn refuses_transaction_block(&self) -> Option<SqlError> {
-        self.outside_only.clone()
-    }
-
-    fn requires_transaction_block(&self) -> Option<SqlError> {
-        self.inside_only.clone()
     }
 }

@@ -34,7 +34,7 @@ use crate::error::{Result, error, not_modelled};
 use crate::expr::Env;
 use crate::plan::{SubPlan, name_of};
 use crate::state::{SequenceData, Shared, Tuple};
-use crate::value::{Type, Value};
+use crate::value::Value;
 
 /// Rows as a query returns them.
 pub(crate) type Rows = Rc<Vec<Rc<[Value]>>>;
@@ -232,10 +232,5 @@ impl Exec<'_, '_> {
             return Err(error("42704", message));
         }
         Err(not_modelled(format!("the value of the setting {name}")))
-    }
-
-    /// A value as its type shows it, for messages.
-    pub(crate) fn shown(ty: &Type, value: &Value) -> String {
-        ty.show(value).unwrap_or_else(|| "null".to_owned())
     }
 }

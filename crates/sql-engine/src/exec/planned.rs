@@ -98,11 +98,12 @@ impl PlannedTask {
 
 /// Makes a plan with the catalog that the session sees.
 pub(crate) fn plan_now(m: &Machine, statement: &ast::Statement, types: &[Type]) -> Result<Plan> {
-    let (catalog, lookup) = {
+    let (catalog, lookup, still_attached) = {
         let mut state = m.shared.edit();
-        (state.catalog_of(m.session), state.session(m.session).lookup.clone())
+        let still_attached = state.still_attached(m.session);
+        (state.catalog_of(m.session), state.session(m.session).lookup.clone(), still_attached)
     };
-    Planner::new(&catalog, &lookup, types).plan(statement)
+    Planner::new(&catalog, &lookup, types).seeing(still_attached).plan(statement)
 }
 
 impl Task for PlannedTask {

@@ -206,7 +206,7 @@ fn own_rows(
             }
             range.lookup(ex, index)
         }
-        Access::AnyOf { index: id, values, .. } => {
+        Access::AnyOf { index: id, values } => {
             let Some(index) = index(*id) else { return Ok(()) };
             let Value::Array(values) = values.eval(ex, &frame.env(&[]))? else { return Ok(()) };
             unique::ensure_built(ex, relation, index)?;
@@ -353,10 +353,10 @@ impl Range {
         }
         let mut found = Vec::new();
         let mut last = None;
-        let mut add = |entry: &Box<[Value]>, rows: &SmallVec<[RowKey; 2]>| {
-            found.extend(rows.iter().map(|row| (entry.clone(), *row)));
+        let mut add = |entry: &[Value], rows: &SmallVec<[RowKey; 2]>| {
+            found.extend(rows.iter().map(|row| (Box::from(entry), *row)));
             if found.len() >= at_once {
-                last = Some(entry.clone());
+                last = Some(Box::from(entry));
             }
             last.is_some()
         };

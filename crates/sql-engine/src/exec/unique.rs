@@ -81,14 +81,14 @@ fn widest(index: &TableIndex) -> usize {
 pub(super) fn enter(ex: &mut Exec<'_, '_>, table: &Table, row: RowKey, values: &[Value]) -> Result<()> {
     for index in &table.indexes {
         let kept = ex.shared.get().indexes.contains_key(&index.id);
-        if !kept && !(index.unique && index.ready) {
+        let checked = index.unique && index.ready;
+        if !(kept || checked) {
             continue;
         }
         ensure_built(ex, table.id, index)?;
-        if let Some(key) = key_of(ex, index, values)? {
-            if let Some(data) = ex.shared.edit().indexes.get_mut(&index.id) {
-                data.add(key, row);
-            }
+        let Some(key) = key_of(ex, index, values)? else { continue };
+        if let Some(data) = ex.shared.edit().indexes.get_mut(&index.id) {
+            data.add(key, row);
         }
     }
     Ok(())

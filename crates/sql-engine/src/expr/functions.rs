@@ -6,7 +6,7 @@ use sql_syntax::ast::Volatility;
 
 use super::Typed;
 use super::md5::md5;
-use super::operators::{Arithmetic, Comparison, wider};
+use super::operators::{Arithmetic, wider};
 use crate::error::{Result, error, not_modelled};
 use crate::exec::{Exec, Moment};
 use crate::value::{Decimal, MICROS_PER_DAY, MICROS_PER_SECOND, Type, Value, cast, date_parts};
@@ -231,7 +231,7 @@ static FUNCTIONS: &[Definition] = &[
     define("abs", (1, 1), Takes::Any, Returns::First, |_, args, v| match &v[0] {
         Value::Int(n) if *n < 0 => super::operators::negate(v[0].clone(), &args[0].ty),
         Value::Float(n) => Ok(Value::Float(n.abs())),
-        Value::Numeric(n) if n.signum() < 0 => Ok(Value::Numeric(n.neg())),
+        Value::Numeric(n) if n.signum() < 0 => Ok(Value::Numeric(n.negated())),
         other => Ok(other.clone()),
     }),
     define("sign", (1, 1), Takes::Float, FLOAT, |_, _, v| {
@@ -455,7 +455,7 @@ fn towards(value: &Value, direction: i64) -> Value {
             if exact || n.signum() != direction {
                 return Value::Numeric(cut);
             }
-            cut.add(Decimal::from(direction)).map_or(Value::Null, Value::Numeric)
+            cut.checked_add(Decimal::from(direction)).map_or(Value::Null, Value::Numeric)
         }
         other => other.clone(),
     }
@@ -686,6 +686,3 @@ fn sum<'v>(values: impl Iterator<Item = &'v Value>, argument: &Type, ty: &Type) 
     }
     Ok(total.unwrap_or_default())
 }
-
-/// Equality for `IN` and simple CASE.
-pub(crate) const EQUAL: Comparison = Comparison::Eq;

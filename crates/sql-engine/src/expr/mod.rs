@@ -16,7 +16,7 @@ pub(crate) use functions::{Aggregate, Function, StepFunction, aggregate, common_
 pub(crate) use operators::{Arithmetic, Comparison};
 pub(crate) use pattern::Pattern;
 
-use crate::error::{Result, error, not_modelled};
+use crate::error::{Result, error};
 use crate::exec::Exec;
 use crate::plan::SubPlan;
 use crate::value::{Type, Value, cast};
@@ -353,16 +353,4 @@ fn quantified<'v>(op: Comparison, all: bool, a: &Value, items: impl Iterator<Ite
         }
     }
     if unknown { Value::Null } else { Value::Bool(all) }
-}
-
-/// What an expression may not contain where it stands.
-pub(crate) fn refuse_subqueries(e: &Typed, place: &str) -> Result<()> {
-    let mut found = false;
-    e.walk(&mut |e| {
-        found |= matches!(
-            e.node,
-            Node::Scalar(_) | Node::Exists(_) | Node::AnyOfQuery(..) | Node::ArrayOfQuery(_)
-        );
-    });
-    if found { Err(not_modelled(format!("subqueries in {place}"))) } else { Ok(()) }
 }

@@ -151,12 +151,12 @@ impl Arithmetic {
 
     fn decimals(self, a: Decimal, b: Decimal) -> Result<Option<Decimal>> {
         Ok(match self {
-            Self::Add => a.add(b),
-            Self::Sub => a.sub(b),
-            Self::Mul => a.mul(b),
+            Self::Add => a.checked_add(b),
+            Self::Sub => a.checked_sub(b),
+            Self::Mul => a.checked_mul(b),
             Self::Div | Self::Mod if b.is_zero() => return Err(division_by_zero()),
-            Self::Div => a.div(b),
-            Self::Mod => a.rem(b),
+            Self::Div => a.checked_div(b),
+            Self::Mod => a.checked_rem(b),
             Self::Pow => Decimal::from_f64(libm::pow(a.to_f64(), b.to_f64())),
         })
     }
@@ -250,7 +250,7 @@ pub(crate) fn negate(value: Value, ty: &Type) -> Result<Value> {
             let n = n.checked_neg().filter(|n| crate::value::in_range(*n, ty));
             Value::Int(n.ok_or_else(|| error("22003", format!("{ty} out of range")))?)
         }
-        Value::Numeric(n) => Value::Numeric(n.neg()),
+        Value::Numeric(n) => Value::Numeric(n.negated()),
         Value::Float(n) => Value::Float(-n),
         Value::Interval(i) => {
             Value::Interval(Interval { months: -i.months, days: -i.days, micros: -i.micros })

@@ -8,7 +8,6 @@ use crate::error::{Result, error, not_modelled};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pattern {
     Like { fold: bool, escape: Option<char> },
-    SimilarTo,
     Regex { fold: bool },
 }
 
@@ -19,7 +18,6 @@ impl Pattern {
                 like(&text.to_lowercase(), &pattern.to_lowercase(), escape)
             }
             Self::Like { escape, .. } => like(text, pattern, escape),
-            Self::SimilarTo => Err(not_modelled("SIMILAR TO")),
             Self::Regex { fold } => regex(text, pattern, fold),
         }
     }

@@ -19,7 +19,7 @@ pub(crate) enum Access {
         high: Option<(Typed, bool)>,
     },
     /// Those whose key's first part is one of these values.
-    AnyOf { index: RelationId, values: Typed, is_array: bool },
+    AnyOf { index: RelationId, values: Typed },
 }
 
 /// What a condition says about one column.
@@ -79,8 +79,8 @@ impl Access {
             return Some((score, Self::Index { index: index.id, equal, low, high }));
         }
         let first = slot(index.parts.first()?)?;
-        let (values, is_array) = filter.iter().find_map(|c| any_of(c, first))?;
-        Some((2, Self::AnyOf { index: index.id, values, is_array }))
+        let values = filter.iter().find_map(|c| any_of(c, first))?;
+        Some((2, Self::AnyOf { index: index.id, values }))
     }
 }
 
@@ -111,20 +111,20 @@ fn bounds(condition: &Typed, slot: usize) -> Vec<Bound> {
     }
 }
 
-fn any_of(condition: &Typed, slot: usize) -> Option<(Typed, bool)> {
+fn any_of(condition: &Typed, slot: usize) -> Option<Typed> {
     let is_column = |e: &Typed| matches!(e.node, Node::Column(s) if s == slot);
     match &condition.node {
         Node::InList(operand, list) if is_column(operand) && list.iter().all(Typed::is_row_independent) => {
-            Some((Typed::new(Node::Array(list.clone()), operand.ty.clone()), true))
+            Some(Typed::new(Node::Array(list.clone()), operand.ty.clone()))
         }
         Node::AnyOfArray(Comparison::Eq, false, sides)
             if is_column(&sides[0]) && sides[1].is_row_independent() =>
         {
-            Some((sides[1].clone(), true))
+            Some(sides[1].clone())
         }
         Node::AnyOfQuery(Comparison::Eq, false, operand, plan) if is_column(operand) && !plan.correlated => {
             let node = Node::ArrayOfQuery(plan.clone());
-            Some((Typed::new(node, operand.ty.clone()), true))
+            Some(Typed::new(node, operand.ty.clone()))
         }
         _ => None,
     }

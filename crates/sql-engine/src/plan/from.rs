@@ -57,8 +57,6 @@ pub(crate) enum Source {
 #[derive(Debug)]
 pub(crate) struct TableScan {
     pub(crate) relation: RelationId,
-    pub(crate) name: Rc<str>,
-    pub(crate) alias: Rc<str>,
     /// Which entry of FROM it is, for row locks.
     pub(crate) item: usize,
     pub(crate) offset: usize,
@@ -70,7 +68,6 @@ pub(crate) struct TableScan {
     pub(crate) indexes: Vec<TableIndex>,
     /// The tables below it: partitions or heirs, with the places of the columns in them.
     pub(crate) parts: Vec<(RelationId, Vec<Option<usize>>)>,
-    pub(crate) routing: Option<Rc<Routing>>,
     /// Whether the table has rows of its own.
     pub(crate) has_heap: bool,
     only: bool,
@@ -229,7 +226,7 @@ impl FromLocks<'_> {
 
 impl Planner<'_> {
     /// The entries of FROM, joined as commas join: all with all.
-    pub(super) fn from_clause(
+    pub(super) fn source_clause(
         &mut self,
         list: &[FromItem],
         mut from: From,
@@ -237,7 +234,7 @@ impl Planner<'_> {
         parent: Option<&Scope<'_>>,
     ) -> Result<From> {
         for item in list {
-            let source = self.from_item(item, &mut from, locks, parent)?;
+            let source = self.source_item(item, &mut from, locks, parent)?;
             from.source = match from.source {
                 Source::Nothing => source,
                 left => join(left, source, JoinKind::Cross),
@@ -246,7 +243,7 @@ impl Planner<'_> {
         Ok(from)
     }
 
-    fn from_item(
+    fn source_item(
         &mut self,
         item: &FromItem,
         from: &mut From,
@@ -255,7 +252,7 @@ impl Planner<'_> {
     ) -> Result<Source> {
         match item {
             FromItem::Table { sampled: true, .. } => Err(not_modelled("TABLESAMPLE")),
-            FromItem::Table { table, alias, .. } => self.from_table(table, alias.as_ref(), from, locks),
+            FromItem::Table { table, alias, .. } => self.source_table(table, alias.as_ref(), from, locks),
             FromItem::Subquery { lateral: true, .. } | FromItem::Function { lateral: true, .. } => {
                 Err(not_modelled("LATERAL"))
             }
@@ -263,16 +260,16 @@ impl Planner<'_> {
                 let outer = Scope { items: &[], parent };
                 let scope = parent.map_or_else(Scope::default, |_| outer);
                 let plan = self.subquery(query, &scope)?;
-                Ok(self.from_sub(plan, alias.as_ref(), from))
+                Ok(self.source_sub(plan, alias.as_ref(), from))
             }
             FromItem::Function { call, alias, ordinality, .. } => {
-                self.from_function(call, alias.as_ref(), *ordinality, from, parent)
+                self.source_function(call, alias.as_ref(), *ordinality, from, parent)
             }
             FromItem::Join { left, right, kind, condition } => {
                 let first = from.items.len();
-                let left = self.from_item(left, from, locks, parent)?;
+                let left = self.source_item(left, from, locks, parent)?;
                 let middle = from.items.len();
-                let right = self.from_item(right, from, locks, parent)?;
+                let right = self.source_item(right, from, locks, parent)?;
                 self.join_sources(left, right, *kind, condition, from, first, middle, parent)
             }
             FromItem::NotModelled(what) => Err(not_modelled(what)),
@@ -311,7 +308,7 @@ impl Planner<'_> {
         Ok(Source::Join(joined))
     }
 
-    fn from_table(
+    fn source_table(
         &mut self,
         table: &ast::TableName,
         alias: Option<&ast::TableAlias>,
@@ -366,7 +363,8 @@ impl Planner<'_> {
     /// A view's query is planned with the search path that it was made under.
     fn view(&mut self, view: &Rc<schema_rules::catalog::View>) -> Result<Rc<SubPlan>> {
         let session = schema_rules::Session { search_path: view.search_path.clone(), ..self.session.clone() };
-        let mut inner = Planner::new(self.catalog, &session, &self.params);
+        let mut inner =
+            Planner::new(self.catalog, &session, &self.params).seeing(Rc::clone(&self.still_attached));
         inner.next_id = self.next_id;
         inner.view_depth = self.view_depth;
         let plan = inner.subquery(&view.query, &Scope::default())?;
@@ -390,23 +388,18 @@ impl Planner<'_> {
     ) -> Result<Source> {
         let offset = from.width;
         let width = relation.columns.len();
-        let mut item = table_item(self, relation, name.clone(), offset);
+        let mut item = table_item(self, relation, name, offset);
         if let Some(alias) = alias {
             for (column, name) in item.columns.iter_mut().zip(&alias.columns) {
                 column.name = name.text.as_str().into();
             }
         }
-        let own = [table_item(self, relation, name.clone(), 0)];
-        let scope = Scope { items: &own, parent: None };
         let table = self.table(relation)?;
-        let routing = self.routing(relation, scope)?;
         let at = from.items.len();
         from.items.push(item);
         from.width += width;
         Ok(Source::Table(Box::new(TableScan {
             relation: relation.id,
-            name: name_rc(&relation.name),
-            alias: name,
             item: at,
             offset,
             width,
@@ -415,13 +408,12 @@ impl Planner<'_> {
             access: Access::Sequential,
             indexes: table.indexes,
             parts: Vec::new(),
-            routing,
             has_heap: relation.has_heap(),
             only,
         })))
     }
 
-    fn from_sub(&mut self, plan: Rc<SubPlan>, alias: Option<&ast::TableAlias>, from: &mut From) -> Source {
+    fn source_sub(&mut self, plan: Rc<SubPlan>, alias: Option<&ast::TableAlias>, from: &mut From) -> Source {
         let offset = from.width;
         let columns = plan.columns.clone();
         self.add_item(&columns, "subquery", alias, from);
@@ -452,7 +444,7 @@ impl Planner<'_> {
         from.items.push(ScopeItem { alias, relation: None, columns });
     }
 
-    fn from_function(
+    fn source_function(
         &mut self,
         call: &ast::Expr,
         alias: Option<&ast::TableAlias>,

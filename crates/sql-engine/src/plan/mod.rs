@@ -19,9 +19,9 @@ use sql_syntax::ast::{self, ObjectName};
 
 pub(crate) use access::Access;
 pub(crate) use from::{JoinSource, Source, TableScan, column_map};
-pub(crate) use partition::{Bound, Routing, bound_accepts};
-pub(crate) use select::{Grouping, QueryPlan, RowLocking, SelectPlan, SortKey, SortValue, Tail};
-pub(crate) use table::{ForeignKey, KeyPart, Table, TableColumn, TableIndex, Trigger, slots, table_item};
+pub(crate) use partition::bound_accepts;
+pub(crate) use select::{Grouping, QueryPlan, SelectPlan, SortKey, SortValue, Tail};
+pub(crate) use table::{ForeignKey, KeyPart, Table, TableIndex, slots, table_item};
 pub(crate) use write::{ConflictPlan, DeletePlan, InsertPlan, InsertSource, Part, UpdatePlan, WriteTarget};
 
 use crate::error::{Result, SqlError, error, not_modelled};
@@ -72,8 +72,6 @@ pub(crate) struct Plan {
     /// In the order in which they are taken.
     pub(crate) locks: Vec<(RelationId, LockMode)>,
     pub(crate) prerequisites: Vec<Prerequisite>,
-    /// Whether anything of it is volatile or locks: a plain query can be run at once.
-    pub(crate) is_simple: bool,
 }
 
 /// What a name introduced by WITH stands for.
@@ -98,6 +96,8 @@ pub(crate) struct Planner<'p> {
     prerequisites: Vec<Prerequisite>,
     next_id: usize,
     view_depth: usize,
+    /// Partitions whose detaching the transaction's snapshot does not show yet.
+    still_attached: Rc<[RelationId]>,
 }
 
 /// Views in views in views: a cycle cannot be made, but a chain can be longer than the stack.
@@ -116,7 +116,15 @@ impl<'p> Planner<'p> {
             prerequisites: Vec::new(),
             next_id: 0,
             view_depth: 0,
+            still_attached: Rc::from([]),
         }
+    }
+
+    /// Partitions that are being detached, but not for a snapshot as old as this session's
+    /// (`find_inheritance_children_extended` in pg_inherits.c).
+    pub(crate) fn seeing(mut self, still_attached: Rc<[RelationId]>) -> Self {
+        self.still_attached = still_attached;
+        self
     }
 
     /// The plan of a statement.
@@ -125,14 +133,7 @@ impl<'p> Planner<'p> {
         let columns = statement.columns().to_vec();
         let mut locks = std::mem::take(&mut self.locks);
         locks.append(&mut self.planning_locks);
-        let is_simple = self.prerequisites.is_empty();
-        Ok(Plan {
-            statement: Rc::new(statement),
-            columns,
-            locks,
-            prerequisites: self.prerequisites,
-            is_simple,
-        })
+        Ok(Plan { statement: Rc::new(statement), columns, locks, prerequisites: self.prerequisites })
     }
 
     fn statement(&mut self, statement: &ast::Statement) -> Result<StatementPlan> {
@@ -229,8 +230,7 @@ impl<'p> Planner<'p> {
             }
             let statement = Rc::new(StatementPlan::Query(plan));
             self.prerequisites.push(Prerequisite { id, plan: statement });
-            let width = columns.len();
-            let plan = QueryPlan::Stored { id, columns: columns.clone(), width };
+            let plan = QueryPlan::Stored { id, columns: columns.clone() };
             return Ok(Rc::new(SubPlan { id, columns, plan, correlated: false }));
         }
         Ok(Rc::new(SubPlan { id, columns, plan, correlated }))
@@ -240,7 +240,7 @@ impl<'p> Planner<'p> {
     fn with(&mut self, with: Option<&ast::With>) -> Result<usize> {
         let before = self.common.len();
         let Some(with) = with else { return Ok(before) };
-        if with.recursive && with.tables.iter().any(|t| refers_to_itself(t)) {
+        if with.recursive && with.tables.iter().any(refers_to_itself) {
             return Err(not_modelled("WITH RECURSIVE"));
         }
         for table in &with.tables {

@@ -167,7 +167,7 @@ impl Planner<'_> {
         let children: Vec<Rc<Relation>> = self.catalog.children_of(relation.id).cloned().collect();
         let mut parts = Vec::new();
         for child in children {
-            if child.detach_pending {
+            if child.detach_pending && !self.still_attached.contains(&child.id) {
                 continue;
             }
             if let Some(bound) = &child.partition_bound {

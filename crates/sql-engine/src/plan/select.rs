@@ -34,7 +34,6 @@ pub(crate) enum QueryPlan {
     Stored {
         id: usize,
         columns: Vec<ResultColumn>,
-        width: usize,
     },
     /// A query in parentheses with clauses of its own around it.
     Nested {
@@ -297,7 +296,7 @@ impl Planner<'_> {
         let parent = (!scope.items.is_empty() || scope.parent.is_some()).then_some(scope);
         let empty = From { source: Source::Nothing, items: Vec::new(), width: 0 };
         let locks = FromLocks { locking: &query.locking };
-        let From { mut source, items, width } = self.from_clause(&select.from, empty, locks, parent)?;
+        let From { mut source, items, width } = self.source_clause(&select.from, empty, locks, parent)?;
         let own = Scope { items: &items, parent };
         let mut filter = Vec::new();
         if let Some(e) = &select.filter {

@@ -355,7 +355,7 @@ impl Planner<'_> {
         let mut from = From { source: Source::Nothing, items: Vec::new(), width: 0 };
         let mode = LockMode::RowExclusive;
         from.source = self.scan(relation, name, None, mode, table.only, &mut from)?;
-        self.from_clause(others, from, FromLocks { locking: &[] }, None)
+        self.source_clause(others, from, FromLocks { locking: &[] }, None)
     }
 
     pub(super) fn update(&mut self, update: &ast::Update) -> Result<UpdatePlan> {

@@ -67,7 +67,7 @@ impl Interval {
             "minute" | "min" | "m" => self.micros += micros(60.0),
             "second" | "sec" | "" => self.micros += micros(1.0),
             "millisecond" | "msec" => self.micros += micros(0.001),
-            "m" | "microsecond" | "u" | "usec" => self.micros += micros(0.000_001),
+            "microsecond" | "u" | "usec" => self.micros += micros(0.000_001),
             _ => return None,
         }
         Some(())

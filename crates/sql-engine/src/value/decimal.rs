@@ -129,33 +129,33 @@ impl Decimal {
 
     /// Sum.
     #[must_use]
-    pub fn add(self, other: Self) -> Option<Self> {
+    pub fn checked_add(self, other: Self) -> Option<Self> {
         let (a, b, scale) = self.aligned(other)?;
         Some(Self { digits: a.checked_add(b)?, scale })
     }
 
     /// Difference.
     #[must_use]
-    pub fn sub(self, other: Self) -> Option<Self> {
-        self.add(other.neg())
+    pub fn checked_sub(self, other: Self) -> Option<Self> {
+        self.checked_add(other.negated())
     }
 
     /// The same with the other sign.
     #[must_use]
-    pub const fn neg(self) -> Self {
+    pub const fn negated(self) -> Self {
         Self { digits: -self.digits, scale: self.scale }
     }
 
     /// Product.
     #[must_use]
-    pub fn mul(self, other: Self) -> Option<Self> {
+    pub fn checked_mul(self, other: Self) -> Option<Self> {
         Some(Self { digits: self.digits.checked_mul(other.digits)?, scale: self.scale + other.scale })
     }
 
     /// Quotient, with as many digits as PostgreSQL shows (`select_div_scale` in numeric.c); nothing if it
     /// does not fit. The divisor must not be zero.
     #[must_use]
-    pub fn div(self, other: Self) -> Option<Self> {
+    pub fn checked_div(self, other: Self) -> Option<Self> {
         let (weight, first) = self.leading();
         let (other_weight, other_first) = other.leading();
         let mut quotient_weight = weight - other_weight;
@@ -173,7 +173,7 @@ impl Decimal {
 
     /// Remainder with the sign of the dividend.
     #[must_use]
-    pub fn rem(self, other: Self) -> Option<Self> {
+    pub fn checked_rem(self, other: Self) -> Option<Self> {
         let (a, b, scale) = self.aligned(other)?;
         Some(Self { digits: a.checked_rem(b)?, scale })
     }
@@ -249,14 +249,21 @@ mod tests {
             ("5", "1", "5.0000000000000000"),
             ("0", "3", "0.00000000000000000000"),
         ] {
-            assert_eq!(number(a).div(number(b)).map(|q| q.to_string()).as_deref(), Some(quotient), "{a}/{b}");
+            assert_eq!(
+                number(a).checked_div(number(b)).map(|q| q.to_string()).as_deref(),
+                Some(quotient),
+                "{a}/{b}"
+            );
         }
     }
 
     #[test]
     fn sums_and_products_keep_their_scale() {
-        assert_eq!(number("1.10").add(number("2.2")).map(|n| n.to_string()).as_deref(), Some("3.30"));
-        assert_eq!(number("1.10").mul(number("-2.2")).map(|n| n.to_string()).as_deref(), Some("-2.420"));
+        assert_eq!(number("1.10").checked_add(number("2.2")).map(|n| n.to_string()).as_deref(), Some("3.30"));
+        assert_eq!(
+            number("1.10").checked_mul(number("-2.2")).map(|n| n.to_string()).as_deref(),
+            Some("-2.420")
+        );
         assert_eq!(number("-0.5").round(0).map(|n| n.to_string()).as_deref(), Some("-1"));
         assert_eq!(number("1e3").to_string(), "1000");
         assert_eq!(number("1.5e-2").to_string(), "0.015");

@@ -278,7 +278,8 @@ impl<P: Clone + Default> Backends<P> {
         self.release_tuple_lock(session, op, fx);
         let wakes_next = self.woken.len() > woken_before;
         if self.session(session).isolation == Isolation::RepeatableRead {
-            let what = if verdict == Verdict::Deleted {
+            // `ExecLockRows` calls both an update, `ExecUpdate` and `ExecDelete` do not.
+            let what = if verdict == Verdict::Deleted && !matches!(op.intent, Intent::Lock) {
                 "could not serialize access due to concurrent delete"
             } else {
                 "could not serialize access due to concurrent update"

@@ -108,7 +108,7 @@ fn base_conversion(catalog: &Catalog, session: &Session, from: &ColumnType, to: 
     }
     let together = |group: &&[&str]| group.contains(&a) && group.contains(&b);
     let to_string = matches!(b, "text" | "varchar" | "bpchar");
-    if ASSIGNABLE.iter().any(|group| together(group)) || ASSIGNABLE_PAIRS.contains(&(a, b)) || to_string {
+    if ASSIGNABLE.iter().any(together) || ASSIGNABLE_PAIRS.contains(&(a, b)) || to_string {
         return Conversion::Compute;
     }
     Conversion::Impossible

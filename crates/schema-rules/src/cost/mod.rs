@@ -179,7 +179,7 @@ impl CostModel {
     /// A rate per row of the measured width: half of it is taken to be for the row, half for its bytes.
     fn per_row(&self, catalog: &Catalog, id: RelationId, rate: Rate) -> Estimate {
         let (rows, _) = self.rows(catalog, id);
-        let width = if rows == 0 { MEASURED_ROW_BYTES } else { self.bytes(catalog, id) / rows };
+        let width = self.bytes(catalog, id).checked_div(rows).unwrap_or(MEASURED_ROW_BYTES);
         let whole = self.times(rate, rows);
         let scaled = |ns: u64| {
             let wide =

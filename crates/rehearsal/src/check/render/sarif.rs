@@ -62,7 +62,7 @@ fn result(file: &FileReport, lines: &Lines<'_>, finding: &Finding) -> Value {
     let index = RULES.iter().position(|r| r == finding.rule).unwrap_or_default();
     let mut text = finding.message.clone();
     for note in &finding.notes {
-        text.push_str("\n");
+        text.push('\n');
         text.push_str(note);
     }
     if let Some(safe) = &finding.safe {

@@ -9,16 +9,14 @@ use crate::findings::safe::insert_after;
 pub(super) fn detect(context: &Context<'_>, found: &mut Vec<Finding>) {
     match &context.statement.value {
         Statement::CreateIndex(create) if create.concurrently => {
-            if create.if_not_exists {
-                found.push(
-                    context
-                        .here(
-                            "if-not-exists-hides-invalid-index",
-                            "if an earlier try has failed, an invalid index has the name, and this does nothing",
-                        )
-                        .note("look for `indisvalid = false` in pg_index, or drop the index first"),
-                );
-            }
+            found.push(
+                context
+                    .here(
+                        "if-not-exists-hides-invalid-index",
+                        "if an earlier try has failed, an invalid index has the name, and this does nothing",
+                    )
+                    .note("look for `indisvalid = false` in pg_index, or drop the index first"),
+            );
         }
         Statement::CreateIndex(_) => {
             let build = |kind: &WorkKind| matches!(kind, WorkKind::BuildIndex { .. });

@@ -282,6 +282,12 @@ impl DataFacts for Rows {
         tail > 0 && tail * 16 >= tuples.len()
     }
 
+    fn all_null(&self, catalog: &Catalog, relation: RelationId, number: ColumnNumber) -> Option<bool> {
+        let table = catalog.relation(relation)?;
+        let name = &table.column_at(number)?.name;
+        self.all(relation, |t| Some(known(column(table, t, name))? == Value::Null))
+    }
+
     fn any_row(&self, catalog: &Catalog, relation: RelationId, filter: Option<&Expr>) -> Option<bool> {
         let table = catalog.relation(relation)?;
         let mut found = false;

@@ -290,7 +290,7 @@ pub enum BoundValue {
     /// MAXVALUE.
     Max,
     /// An expression.
-    Value(Expr),
+    Value(Box<Expr>),
 }
 
 /// A constraint of a table.

@@ -99,6 +99,12 @@ pub trait DataFacts {
         false
     }
 
+    /// Whether every row has NULL in the column; nothing when it is not known, which is taken as no.
+    fn all_null(&self, catalog: &Catalog, relation: RelationId, column: ColumnNumber) -> Option<bool> {
+        let _ = (catalog, relation, column);
+        None
+    }
+
     /// Whether any row qualifies for a statement's WHERE; nothing when it is not known, which is taken as yes.
     fn any_row(&self, catalog: &Catalog, relation: RelationId, filter: Option<&Expr>) -> Option<bool> {
         let _ = (catalog, relation, filter);

@@ -70,8 +70,13 @@ impl Run<'_> {
             table.kind = self.partition_key(&table, by)?;
         }
         if let Some(part) = &statement.partition_of {
-            table.partition_bound = Some(Rc::new(bound(&part.bound)));
+            let bound = bound(&part.bound);
+            if let Some(parent) = parents.first() {
+                self.bound_is_free(&self.relation(*parent), &table.name, &bound)?;
+            }
+            table.partition_bound = Some(Rc::new(bound));
         }
+        self.known_options(&table, &statement.options)?;
         self.create_relation(table);
         self.inherit_from_parents(id, &parents, statement)?;
         self.column_dependencies(id);
@@ -231,7 +236,11 @@ impl Run<'_> {
                 }
                 ColumnConstraintKind::Generated { value, stored } => {
                     let message = "generation expression is not immutable";
-                    self.require_immutable(value, message)?;
+                    let known = self.catalog.relation(table).cloned();
+                    let scope = known.unwrap_or_else(|| {
+                        Rc::new(Relation::new(table, schema.clone(), table_name.clone(), RelationKind::Table))
+                    });
+                    self.require_immutable(&scope, value, message)?;
                     column.generated =
                         Some(Generated { stored: *stored, expression: Rc::new(value.clone()) });
                 }
@@ -334,7 +343,7 @@ impl Run<'_> {
                 },
                 None => {
                     let message = "functions in partition key expression must be marked IMMUTABLE";
-                    self.require_immutable(&element.value, message)?;
+                    self.require_immutable(table, &element.value, message)?;
                     IndexKeyValue::Expression(Rc::new(element.value.clone()))
                 }
             });
@@ -445,7 +454,7 @@ impl Run<'_> {
         if column.generated.is_some() {
             for source in crate::expression::columns_of(table, expression) {
                 let source = ObjectAddress::column(table.id, source);
-                self.catalog.add_dependency(default, source, DependencyKind::Auto);
+                self.catalog.add_dependency(address, source, DependencyKind::Normal);
             }
         }
         self.expression_dependencies(default, table, expression, DependencyKind::Normal);
@@ -634,7 +643,11 @@ impl Run<'_> {
         table.columns = columns;
         table.options = options(&statement.options);
         if let Statement::Select(query) = &*statement.source {
-            self.query(query)?;
+            if statement.with_data {
+                self.query(query)?;
+            } else {
+                self.lock_query(query)?;
+            }
         }
         self.create_relation(table);
         self.column_dependencies(id);

@@ -5,6 +5,8 @@
 //! Deleting a foreign key deletes its triggers, and a trigger cannot go while its table is in use: that is why
 //! dropping a referencing table locks the referenced one.
 
+use std::collections::BTreeSet;
+
 use lock_table::LockMode;
 use sql_syntax::ast::{Drop, DropBehavior, ObjectKind, ObjectName};
 
@@ -20,9 +22,16 @@ use crate::error::{SqlError, sqlstate};
 #[derive(Debug, Default)]
 struct Doomed {
     order: Vec<ObjectAddress>,
-    seen: Vec<ObjectAddress>,
+    seen: BTreeSet<ObjectAddress>,
     /// Dependents that only CASCADE may take, with what they depend on.
     forced: Vec<(ObjectAddress, ObjectAddress)>,
+}
+
+impl Doomed {
+    /// Whether the object, or the whole of which it is a column, has been come across.
+    fn has_seen(&self, object: ObjectAddress) -> bool {
+        self.seen.contains(&object) || self.seen.contains(&ObjectAddress { column: 0, ..object })
+    }
 }
 
 impl Run<'_> {
@@ -212,6 +221,8 @@ impl Run<'_> {
                 self.perform_deletion(&[address], statement.behavior)
             }
             None if statement.if_exists => {
+                // Nothing was found in the table: its lock is given back at once.
+                self.steps.push(Step::Unlock { relation: table.id, mode: LockMode::AccessShare });
                 self.notice(format!(
                     "{what} \"{own}\" for relation \"{}\" does not exist, skipping",
                     table.name
@@ -312,6 +323,12 @@ impl Run<'_> {
             self.droppable(*target)?;
             self.find_dependent_objects(*target, targets, &mut doomed);
         }
+        let mut forced = std::mem::take(&mut doomed.forced);
+        let mut known = BTreeSet::new();
+        forced.retain(|(dependent, _)| {
+            known.insert(*dependent) && !self.goes_automatically(*dependent, &doomed)
+        });
+        doomed.forced = forced;
         if behavior == DropBehavior::Restrict && !doomed.forced.is_empty() {
             return Err(self.still_needed(targets, &doomed));
         }
@@ -357,21 +374,18 @@ impl Run<'_> {
         targets: &[ObjectAddress],
         doomed: &mut Doomed,
     ) {
-        if doomed.seen.iter().any(|s| covers(*s, object)) {
+        if doomed.has_seen(object) {
             return;
         }
-        doomed.seen.push(object);
+        doomed.seen.insert(object);
         let mut dependents = Vec::new();
         for dependency in self.catalog.dependents_of(object) {
             let other = dependency.dependent;
-            if doomed.seen.iter().any(|s| covers(*s, other)) || covers(object, other) {
+            if doomed.has_seen(other) || covers(object, other) {
                 continue;
             }
             self.acquire_deletion_lock(other);
-            if dependency.kind == DependencyKind::Normal
-                && !targets.iter().any(|t| covers(*t, other))
-                && !doomed.forced.iter().any(|(d, _)| *d == other)
-            {
+            if dependency.kind == DependencyKind::Normal && !targets.iter().any(|t| covers(*t, other)) {
                 doomed.forced.push((other, dependency.referenced));
             }
             dependents.push(dependency);
@@ -381,24 +395,12 @@ impl Run<'_> {
             self.find_dependent_objects(dependency.dependent, targets, doomed);
         }
         doomed.order.push(object);
-        // What goes along with something that goes along automatically is not forced.
-        let seen = &doomed.order;
-        doomed
-            .forced
-            .retain(|(dependent, referenced)| !self.goes_automatically(*dependent, *referenced, seen));
     }
 
     /// An object that is also an automatic dependent of something that goes is not in the way.
-    fn goes_automatically(
-        &self,
-        dependent: ObjectAddress,
-        _by: ObjectAddress,
-        order: &[ObjectAddress],
-    ) -> bool {
+    fn goes_automatically(&self, dependent: ObjectAddress, doomed: &Doomed) -> bool {
         self.catalog.dependencies_of(dependent).iter().any(|d| {
-            d.dependent == dependent
-                && d.kind != DependencyKind::Normal
-                && order.iter().any(|o| covers(*o, d.referenced))
+            d.dependent == dependent && d.kind != DependencyKind::Normal && doomed.has_seen(d.referenced)
         })
     }
 

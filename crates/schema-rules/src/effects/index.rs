@@ -17,7 +17,7 @@ use crate::catalog::{
     ObjectAddress, ObjectClass, Oid, Relation, RelationId, RelationKind, TypeId,
 };
 use crate::error::{SqlError, sqlstate};
-use crate::expression::{columns_of, volatility};
+use crate::expression::{columns_of, volatility_over};
 use crate::version::PgVersion;
 
 /// What an index is for.
@@ -251,6 +251,7 @@ impl Run<'_> {
             self.lock(partition, LockMode::Share);
             let child = self.relation(partition);
             if let Some(existing) = self.matching_index(&child, parent, spec) {
+                self.lock(existing, LockMode::Share);
                 self.attach_index(existing, index, constraint);
                 continue;
             }
@@ -589,7 +590,11 @@ impl Run<'_> {
         }
         if let Some(predicate) = &statement.predicate {
             self.check_columns_exist(table, predicate)?;
-            self.require_immutable(predicate, "functions in index predicate must be marked IMMUTABLE")?;
+            self.require_immutable(
+                table,
+                predicate,
+                "functions in index predicate must be marked IMMUTABLE",
+            )?;
         }
         if statement.unique && &*method != "btree" {
             return Err(SqlError::new(
@@ -619,7 +624,7 @@ impl Run<'_> {
             None => {
                 self.check_columns_exist(table, &element.value)?;
                 let message = "functions in index expression must be marked IMMUTABLE";
-                self.require_immutable(&element.value, message)?;
+                self.require_immutable(table, &element.value, message)?;
                 IndexKeyValue::Expression(Rc::new(element.value.clone()))
             }
         };
@@ -671,8 +676,13 @@ impl Run<'_> {
         Ok(())
     }
 
-    pub(super) fn require_immutable(&mut self, expression: &Expr, message: &str) -> Outcome {
-        if volatility(self.catalog, self.session, expression).class == Volatility::Immutable {
+    pub(super) fn require_immutable(
+        &mut self,
+        table: &Relation,
+        expression: &Expr,
+        message: &str,
+    ) -> Outcome {
+        if volatility_over(self.catalog, self.session, table, expression).class == Volatility::Immutable {
             return Ok(());
         }
         Err(SqlError::new(sqlstate::INVALID_OBJECT_DEFINITION, message))

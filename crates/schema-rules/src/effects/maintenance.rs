@@ -326,6 +326,10 @@ impl Run<'_> {
         }
         self.lock(found.id, mode);
         if !concurrently {
+            if found.live_columns().any(|c| c.data_type.width().is_none()) {
+                // The table's TOAST table has an index too.
+                self.work_on_catalogs();
+            }
             return self.rebuild_all(found.id);
         }
         let mut indexes = Vec::new();
@@ -576,7 +580,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn truncate_one(&mut self, id: RelationId) {
+    pub(super) fn truncate_one(&mut self, id: RelationId) {
         self.work(id, WorkKind::Truncate);
         self.lock(id, LockMode::Share);
         let indexes: Vec<RelationId> = self.catalog.indexes_of(id).map(|i| i.id).collect();

@@ -33,6 +33,7 @@ mod run;
 mod sequence;
 mod statement;
 mod step;
+mod storage_options;
 mod syntax;
 mod trigger;
 mod utility;

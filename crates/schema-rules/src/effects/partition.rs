@@ -9,8 +9,9 @@ use std::rc::Rc;
 use sql_syntax::TextRange;
 use sql_syntax::ast::{self, BinaryOp, Expr, ExprKind, Ident};
 
-use super::run::Run;
+use super::run::{Outcome, Run};
 use crate::catalog::{BoundValue, IndexKeyValue, PartitionBound, PartitionKey, Relation, RelationId};
+use crate::error::{SqlError, sqlstate};
 use crate::expression::compare_constants;
 
 impl Run<'_> {
@@ -19,6 +20,31 @@ impl Run<'_> {
         let mut children: Vec<Rc<Relation>> = self.catalog.children_of(parent).cloned().collect();
         children.sort_by(|a, b| bound_order(a.partition_bound.as_deref(), b.partition_bound.as_deref()));
         children.iter().map(|c| c.id).collect()
+    }
+
+    /// No row may belong to two partitions (`check_new_partition_bound`).
+    pub(super) fn bound_is_free(&self, parent: &Relation, name: &str, bound: &PartitionBound) -> Outcome {
+        if let PartitionBound::Range { from, to } = bound
+            && from.iter().zip(to).map(|(f, t)| value_order(f, t)).find(|o| o.is_ne()) != Some(Ordering::Less)
+            && from.len() == to.len()
+            && range_is_known(from, to)
+        {
+            return Err(SqlError::new(
+                sqlstate::INVALID_OBJECT_DEFINITION,
+                format!("empty range bound specified for partition \"{name}\""),
+            ));
+        }
+        let taken = self
+            .catalog
+            .children_of(parent.id)
+            .find(|sibling| sibling.partition_bound.as_deref().is_some_and(|theirs| overlap(bound, theirs)));
+        match taken {
+            Some(sibling) => Err(SqlError::new(
+                sqlstate::INVALID_OBJECT_DEFINITION,
+                format!("partition \"{name}\" would overlap partition \"{}\"", sibling.name),
+            )),
+            None => Ok(()),
+        }
     }
 
     /// The parent's default partition.
@@ -49,6 +75,37 @@ fn bound_order(a: Option<&PartitionBound>, b: Option<&PartitionBound>) -> Orderi
     }
 }
 
+/// Whether the values of both ends can be compared here.
+fn range_is_known(from: &[BoundValue], to: &[BoundValue]) -> bool {
+    from.iter().zip(to).all(|pair| match pair {
+        (BoundValue::Value(a), BoundValue::Value(b)) => compare_constants(a, b).is_some(),
+        _ => true,
+    })
+}
+
+/// Whether some row could belong to both bounds, as far as their values can be compared here.
+fn overlap(a: &PartitionBound, b: &PartitionBound) -> bool {
+    use PartitionBound as B;
+    match (a, b) {
+        (B::Range { from: f, to: t }, B::Range { from: g, to: u }) => {
+            let less = |x: &[BoundValue], y: &[BoundValue]| {
+                let order = x.iter().zip(y).map(|(x, y)| value_order(x, y)).find(|o| o.is_ne());
+                order == Some(Ordering::Less)
+            };
+            range_is_known(f, u) && range_is_known(g, t) && less(f, u) && less(g, t)
+        }
+        (B::List(x), B::List(y)) => x.iter().any(|v| {
+            y.iter()
+                .any(|w| crate::expression::same(v, w) || compare_constants(v, w) == Some(Ordering::Equal))
+        }),
+        (B::Hash { modulus: m, remainder: r }, B::Hash { modulus: n, remainder: s }) => {
+            let least = (*m).min(*n).max(1);
+            r % least == s % least
+        }
+        _ => false,
+    }
+}
+
 fn value_order(a: &BoundValue, b: &BoundValue) -> Ordering {
     use BoundValue as V;
     match (a, b) {
@@ -64,7 +121,7 @@ pub(super) fn bound(written: &ast::PartitionBound) -> PartitionBound {
     let value = |expr: &Expr| match &expr.kind {
         ExprKind::Column { name, .. } if name.text == "minvalue" => BoundValue::Min,
         ExprKind::Column { name, .. } if name.text == "maxvalue" => BoundValue::Max,
-        _ => BoundValue::Value(expr.clone()),
+        _ => BoundValue::Value(Box::new(expr.clone())),
     };
     match written {
         ast::PartitionBound::In(values) => PartitionBound::List(values.clone()),

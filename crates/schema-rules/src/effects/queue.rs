@@ -141,6 +141,15 @@ impl Run<'_> {
         if !relation.has_heap() {
             return Ok(());
         }
+        // The join starts with the rows that refer to something: if there are none, the other table is not read.
+        let no_references = |c: &crate::catalog::ColumnNumber| {
+            let new = relation.column_at(*c).is_some_and(|c| self.added_null.contains(&(table, c.number)));
+            new || self.facts.all_null(self.catalog, table, *c) == Some(true)
+        };
+        if key.columns.iter().any(no_references) {
+            self.scan(table, ScanReason::Constraint);
+            return Ok(());
+        }
         self.work(table, WorkKind::CheckForeignKey { referenced: key.referenced });
         let otherwise = SqlError::new(
             sqlstate::FOREIGN_KEY_VIOLATION,

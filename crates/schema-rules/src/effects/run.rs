@@ -147,6 +147,8 @@ pub(super) struct Run<'a> {
     pub(super) outer_ctes: Vec<Vec<String>>,
     /// Indexes that were made again over their old file: old and new id.
     pub(super) reused_indexes: Vec<(RelationId, RelationId)>,
+    /// Columns that this statement has added and that are NULL in every row.
+    pub(super) added_null: Vec<(RelationId, crate::catalog::ColumnNumber)>,
     /// Relations that this statement has created: their locks concern nobody yet, they have no rows.
     pub(super) created: Vec<RelationId>,
 }
@@ -171,6 +173,7 @@ impl<'a> Run<'a> {
             committed: None,
             outer_ctes: Vec::new(),
             reused_indexes: Vec::new(),
+            added_null: Vec::new(),
             created: Vec::new(),
         }
     }

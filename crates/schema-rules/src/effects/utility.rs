@@ -90,7 +90,8 @@ impl Run<'_> {
                 if let Some(on) = &statement.on
                     && self.catalog.find_type(self.session, on.schema(), &on.name).is_none()
                 {
-                    let table = self.open(on, mode)?;
+                    // The table is opened for looking the object up, no more.
+                    let table = self.open(on, LockMode::AccessShare)?;
                     self.named_on_table(&table, statement.kind, &statement.name.name)?;
                 }
             }
@@ -130,7 +131,8 @@ impl Run<'_> {
 
     /// Rights are kept with the table; only PostgreSQL 18 takes a lock on it while they change.
     pub(super) fn grant(&mut self, statement: &Grant) -> Outcome {
-        if statement.kind == Some(ObjectKind::Table) && !statement.all_in_schema {
+        let relations = matches!(statement.kind, Some(ObjectKind::Table | ObjectKind::Sequence));
+        if relations && !statement.all_in_schema {
             for name in &statement.objects {
                 let relation = self.find(name)?;
                 if self.version >= PgVersion::V18 {
@@ -304,7 +306,12 @@ impl Run<'_> {
                 self.publication_relations(address, &tables);
             }
             Some("DROP") => members.retain(|m| !tables.contains(m)),
-            Some("SET") if !tables.is_empty() => members = tables,
+            Some("SET") if !tables.is_empty() => {
+                for gone in members.iter().filter(|m| !tables.contains(m)) {
+                    self.lock(*gone, LockMode::ShareUpdateExclusive);
+                }
+                members = tables;
+            }
             _ => {}
         }
         let changed = NamedObject { relations: members.into(), ..(*publication).clone() };

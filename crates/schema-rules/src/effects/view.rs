@@ -19,12 +19,13 @@ use crate::catalog::{
 };
 use crate::error::{SqlError, sqlstate};
 use crate::expression::{walk_query, walk_query_tables};
+use crate::version::PgVersion;
 
 impl Run<'_> {
     pub(super) fn create_view(&mut self, statement: &CreateView) -> Outcome {
         // The query is analysed, and its tables locked, before the view's name is looked up.
         let columns = self.query_columns(&statement.query, &statement.columns)?;
-        self.lock_query(&statement.query)?;
+        self.lock_named(&statement.query)?;
         let schema = self.creation_schema(&statement.name)?;
         let name: Name = statement.name.name.as_str().into();
         let view = self.view(&statement.query);
@@ -104,7 +105,7 @@ impl Run<'_> {
         if statement.with_data {
             self.query(&statement.query)?;
         } else {
-            self.lock_query(&statement.query)?;
+            self.lock_named(&statement.query)?;
         }
         let view = self.view(&statement.query);
         let id = self.catalog.new_relation_id();
@@ -116,6 +117,11 @@ impl Run<'_> {
         self.view_dependencies(id);
         if statement.with_data {
             self.work(id, WorkKind::Query);
+            if self.version >= PgVersion::V18 {
+                // The view is filled as by REFRESH: `refresh_by_heap_swap`.
+                self.lock(id, LockMode::Exclusive);
+                self.lock(id, LockMode::Share);
+            }
         }
         Ok(())
     }
@@ -135,8 +141,6 @@ impl Run<'_> {
         let view = view.clone();
         if statement.with_data {
             self.query(&view.query)?;
-        } else {
-            self.lock_query(&view.query)?;
         }
         let id = relation.id;
         self.catalog.change_relation(id, |r| {
@@ -155,8 +159,12 @@ impl Run<'_> {
         } else {
             // `refresh_by_heap_swap`: the query has filled a new heap, whose indexes are built now.
             self.lock(id, LockMode::Exclusive);
-            self.work(id, WorkKind::FillNewHeap);
-            self.rebuild_indexes(id);
+            if statement.with_data {
+                self.work(id, WorkKind::FillNewHeap);
+                self.rebuild_indexes(id);
+            } else {
+                self.truncate_one(id);
+            }
         }
         Ok(())
     }
@@ -321,7 +329,7 @@ impl Run<'_> {
         target: &Target,
         columns: &mut Vec<(ColumnType, Name)>,
     ) -> Outcome {
-        let sources = self.columns_of_from(from)?;
+        let sources = self.columns_offered(from)?;
         if let ExprKind::Wildcard { qualifier } = &target.value.kind {
             let alias = qualifier.last().map(|q| q.text.as_str());
             let wanted = sources.into_iter().filter(|(source, _, _)| alias.is_none_or(|a| a == &**source));
@@ -350,7 +358,7 @@ impl Run<'_> {
     }
 
     /// Alias, column and type of everything that FROM offers.
-    fn columns_of_from(&mut self, from: &[FromItem]) -> Outcome<Vec<(Name, Name, ColumnType)>> {
+    fn columns_offered(&mut self, from: &[FromItem]) -> Outcome<Vec<(Name, Name, ColumnType)>> {
         let mut found = Vec::new();
         for item in from {
             match item {
@@ -370,8 +378,8 @@ impl Run<'_> {
                     found.extend(columns.into_iter().map(|c| (source.clone(), c.name, c.data_type)));
                 }
                 FromItem::Join { left, right, .. } => {
-                    found.extend(self.columns_of_from(std::slice::from_ref(left))?);
-                    found.extend(self.columns_of_from(std::slice::from_ref(right))?);
+                    found.extend(self.columns_offered(std::slice::from_ref(left))?);
+                    found.extend(self.columns_offered(std::slice::from_ref(right))?);
                 }
                 FromItem::Function { alias, .. } => {
                     if let Some(alias) = alias {

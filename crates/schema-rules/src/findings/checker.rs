@@ -96,16 +96,19 @@ pub struct Checker {
     model: CostModel,
     /// Work under a lock that is shorter than this is a note, whatever the rule says.
     tolerate_ns: u64,
-    lock_timeout: bool,
 }
 
-/// One statement's run.
-struct Ran<'a> {
-    statement: &'a Located<Statement>,
-    effects: Effects,
-    in_transaction: bool,
-    /// Statements of one transaction have the same number.
-    transaction: usize,
+/// What one statement of a script hands on to the next.
+#[derive(Debug, Default)]
+struct Progress {
+    /// Relations that the script has created so far: empty, and used by nobody else.
+    new: BTreeSet<RelationId>,
+    /// Strong locks that the open transaction holds.
+    held: Vec<StrongLock>,
+    /// Where in the report the open transaction starts.
+    first: usize,
+    /// What each statement of the report takes.
+    takes: Vec<Estimate>,
     lock_timeout: bool,
 }
 
@@ -113,7 +116,7 @@ impl Checker {
     /// A checker over a catalog. Names that it does not know are taken for tables that exist.
     pub fn new(catalog: Catalog, version: PgVersion, model: CostModel) -> Self {
         let session = Session { assume_unknown: true, ..Session::default() };
-        Self { catalog, session, version, model, tolerate_ns: 100_000_000, lock_timeout: false }
+        Self { catalog, session, version, model, tolerate_ns: 100_000_000 }
     }
 
     /// Sets how much work under a lock is tolerated.
@@ -136,88 +139,58 @@ impl Checker {
         let slice = section.range.of(text);
         let parsed = sql_syntax::parse(slice);
         let query_string = runner.grouping == Grouping::QueryString;
-        let wrapped = section.transaction && (!query_string || parsed.statements.len() > 1);
-        let ran = self.run(&parsed, wrapped);
-        let new: BTreeSet<RelationId> = ran.iter().flat_map(|r| created(&r.effects)).collect();
         let mut report = ScriptReport::default();
         for error in &parsed.errors {
             report.findings.push(Finding::plain("syntax-error", error.message.clone(), error.range));
         }
-        for at in 0..ran.len() {
-            report.statements.push(self.report(slice, &ran, at, runner, &new));
+        self.session = Session { assume_unknown: true, ..Session::default() };
+        self.session.in_transaction = section.transaction && (!query_string || parsed.statements.len() > 1);
+        let mut progress = Progress::default();
+        let mut snapshot = self.catalog.clone();
+        for statement in &parsed.statements {
+            match &statement.value {
+                Statement::Begin(_) if !self.session.in_transaction => snapshot = self.catalog.clone(),
+                Statement::Rollback { .. } => self.catalog = snapshot.clone(),
+                Statement::Set(_) | Statement::Reset(_) => progress.set(&statement.value),
+                _ => {}
+            }
+            self.statement(slice, statement, runner, &mut progress, &mut report);
         }
+        progress.end_transaction(&mut report);
         // What this script has created is an ordinary table for the next.
-        new.iter().for_each(|id| self.catalog.clear_size(*id));
+        progress.new.iter().for_each(|id| self.catalog.clear_size(*id));
         apply_comments(slice, &parsed, &mut report);
         shift(&mut report, section.range.start);
         report
     }
 
-    fn run<'a>(&mut self, parsed: &'a ParsedScript, wrapped: bool) -> Vec<Ran<'a>> {
-        self.session = Session { assume_unknown: true, ..Session::default() };
-        self.session.in_transaction = wrapped;
-        self.lock_timeout = false;
-        let mut snapshot = self.catalog.clone();
-        let mut transaction = 0;
-        let mut ran = Vec::with_capacity(parsed.statements.len());
-        for statement in &parsed.statements {
-            let was_inside = self.session.in_transaction;
-            match &statement.value {
-                Statement::Begin(_) if !was_inside => snapshot = self.catalog.clone(),
-                Statement::Rollback { .. } => self.catalog = snapshot.clone(),
-                Statement::Set(set) if set.name == "lock_timeout" => {
-                    let off = set.values.as_ref().is_none_or(|v| v.iter().all(|v| v == "0" || v.is_empty()));
-                    self.lock_timeout = !off;
-                }
-                Statement::Reset(name) if name.as_deref().is_none_or(|n| n == "lock_timeout") => {
-                    self.lock_timeout = false;
-                }
-                _ => {}
-            }
-            let effects =
-                advance(&mut self.catalog, &mut self.session, &statement.value, self.version, &NoFacts);
-            // Relations that the script has created are empty.
-            for relation in created(&effects) {
-                self.catalog.set_size(relation, RelationSize { rows: 0, bytes: 0 });
-            }
-            ran.push(Ran {
-                statement,
-                effects,
-                in_transaction: was_inside,
-                transaction,
-                lock_timeout: self.lock_timeout,
-            });
-            if !(was_inside && self.session.in_transaction) {
-                transaction += 1;
-            }
-        }
-        ran
-    }
-
-    fn report(
-        &self,
+    /// Runs one statement and reports on it. How long its locks are held is known only when its transaction has
+    /// ended: what is reported until then is the statement's own part.
+    fn statement(
+        &mut self,
         text: &str,
-        ran: &[Ran<'_>],
-        at: usize,
+        statement: &Located<Statement>,
         runner: &Runner,
-        new: &BTreeSet<RelationId>,
-    ) -> StatementReport {
-        let this = &ran[at];
-        let effects = &this.effects;
-        let later = ran[at + 1..].iter().take_while(|r| r.transaction == this.transaction);
-        let after = later.fold(Estimate::default(), |sum, r| sum.plus(self.statement(&r.effects)));
-        let is_new = |id: RelationId| new.contains(&id);
-        let locks = self.locks(effects, after, &is_new);
-        let held_before = self.held_before(ran, at, &is_new);
+        progress: &mut Progress,
+        report: &mut ScriptReport,
+    ) {
+        let in_transaction = self.session.in_transaction;
+        let effects = advance(&mut self.catalog, &mut self.session, &statement.value, self.version, &NoFacts);
+        for relation in created(&effects) {
+            self.catalog.set_size(relation, RelationSize { rows: 0, bytes: 0 });
+            progress.new.insert(relation);
+        }
+        let locks = self.locks(&effects, &progress.new);
+        let is_new = |id: RelationId| progress.new.contains(&id);
         let context = Context {
             text,
-            statement: this.statement,
-            effects,
+            statement,
+            effects: &effects,
             version: self.version,
             runner,
-            in_transaction: this.in_transaction,
-            lock_timeout: this.lock_timeout,
-            held_before: &held_before,
+            in_transaction,
+            lock_timeout: progress.lock_timeout,
+            held_before: &progress.held,
             locks: &locks,
             tolerate_ns: self.tolerate_ns,
             is_new: &is_new,
@@ -228,43 +201,32 @@ impl Checker {
             Step::Check { otherwise, .. } => Some(otherwise.clone()),
             _ => None,
         });
-        StatementReport {
-            range: this.statement.range,
-            in_transaction: this.in_transaction,
-            work: self.works(effects),
-            waits: waits(effects),
+        let demands = demands.collect();
+        progress.takes.push(self.model.statement(&effects));
+        progress.hold(&locks, &effects, statement.range);
+        report.statements.push(StatementReport {
+            range: statement.range,
+            in_transaction,
+            work: self.works(&effects),
+            waits: waits(&effects),
             error: effects.error.clone(),
-            demands: demands.collect(),
+            demands,
             locks,
             findings,
+        });
+        if !(in_transaction && self.session.in_transaction) {
+            progress.end_transaction(report);
         }
     }
 
-    /// The sizes of relations are the checker's, not the effects': those were noted before the sizes were known.
-    fn statement(&self, effects: &Effects) -> Estimate {
-        self.timed(effects).into_iter().fold(Estimate::default(), |sum, (_, e)| sum.plus(e))
-    }
-
-    fn timed(&self, effects: &Effects) -> Vec<(usize, Estimate)> {
-        self.model.steps(effects)
-    }
-
-    fn locks(
-        &self,
-        effects: &Effects,
-        after: Estimate,
-        is_new: &dyn Fn(RelationId) -> bool,
-    ) -> Vec<LockReport> {
-        let times = self.timed(effects);
-        let ends_early = effects.steps.iter().any(|s| matches!(s, Step::Commit { .. }));
+    fn locks(&self, effects: &Effects, new: &BTreeSet<RelationId>) -> Vec<LockReport> {
+        let times = self.model.steps(effects);
         let held_from = |relation: RelationId| {
             let first = effects.steps.iter().position(|s| {
                 matches!(s, Step::Lock { relation: r, .. } | Step::SessionLock { relation: r, .. } if *r == relation)
             });
             let from = first.unwrap_or(0);
-            let own = times.iter().filter(|(at, _)| *at >= from);
-            let own = own.fold(Estimate::default(), |sum, (_, e)| sum.plus(*e));
-            if ends_early { own } else { own.plus(after) }
+            times.iter().filter(|(at, _)| *at >= from).fold(Estimate::default(), |sum, (_, e)| sum.plus(*e))
         };
         LockSummary::of(&effects.steps)
             .into_iter()
@@ -276,57 +238,63 @@ impl Checker {
                     index: relation.as_index().is_some(),
                     mode: lock.strongest,
                     held: held_from(lock.relation),
-                    new: is_new(lock.relation),
+                    new: new.contains(&lock.relation),
                 })
             })
             .collect()
     }
 
-    /// The strong locks that the transaction holds already when the statement starts.
-    fn held_before(
-        &self,
-        ran: &[Ran<'_>],
-        at: usize,
-        is_new: &dyn Fn(RelationId) -> bool,
-    ) -> Vec<StrongLock> {
-        let this = &ran[at];
-        if !this.in_transaction {
-            return Vec::new();
-        }
-        let mut held: Vec<StrongLock> = Vec::new();
-        let earlier = ran[..at].iter().rev().take_while(|r| r.transaction == this.transaction);
-        let earlier: Vec<&Ran<'_>> = earlier.collect();
-        for r in earlier.into_iter().rev() {
-            for lock in LockSummary::of(&r.effects.steps) {
-                let Some(relation) = r.effects.relation(lock.relation) else { continue };
-                let strong = words::blocks_traffic(lock.strongest);
-                if strong
-                    && relation.as_index().is_none()
-                    && !is_new(lock.relation)
-                    && !held.iter().any(|h| h.relation == lock.relation)
-                {
-                    let (relation_id, name) = (lock.relation, qualified(relation));
-                    held.push(StrongLock {
-                        relation: relation_id,
-                        name,
-                        mode: lock.strongest,
-                        taken_at: r.statement.range,
-                    });
-                }
-            }
-        }
-        held
-    }
-
     fn works(&self, effects: &Effects) -> Vec<WorkReport> {
         let mut found: Vec<WorkReport> = Vec::new();
-        for (at, takes) in self.timed(effects) {
+        for (at, takes) in self.model.steps(effects) {
             let Some(Step::Work(work)) = effects.steps.get(at) else { continue };
             if let Some(what) = describe(effects, work) {
                 found.push(WorkReport { what, takes });
             }
         }
         found
+    }
+}
+
+impl Progress {
+    /// Follows `lock_timeout`.
+    fn set(&mut self, statement: &Statement) {
+        match statement {
+            Statement::Set(set) if set.name == "lock_timeout" => {
+                let off = set.values.as_ref().is_none_or(|v| v.iter().all(|v| v == "0" || v.is_empty()));
+                self.lock_timeout = !off;
+            }
+            Statement::Reset(name) if name.as_deref().is_none_or(|n| n == "lock_timeout") => {
+                self.lock_timeout = false;
+            }
+            _ => {}
+        }
+    }
+
+    /// Notes the strong locks that the transaction goes on holding.
+    fn hold(&mut self, locks: &[LockReport], effects: &Effects, taken_at: TextRange) {
+        if effects.error.is_some() {
+            return;
+        }
+        for lock in locks.iter().filter(|l| words::blocks_traffic(l.mode) && !l.index && !l.new) {
+            if !self.held.iter().any(|h| h.relation == lock.id) {
+                let (relation, name) = (lock.id, lock.relation.clone());
+                self.held.push(StrongLock { relation, name, mode: lock.mode, taken_at });
+            }
+        }
+    }
+
+    /// A lock is held through all that comes after it in its transaction.
+    fn end_transaction(&mut self, report: &mut ScriptReport) {
+        let mut after = Estimate::default();
+        for at in (self.first..report.statements.len()).rev() {
+            for lock in &mut report.statements[at].locks {
+                lock.held = lock.held.plus(after);
+            }
+            after = after.plus(self.takes[at]);
+        }
+        self.first = report.statements.len();
+        self.held.clear();
     }
 }
 

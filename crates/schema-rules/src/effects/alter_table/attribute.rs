@@ -160,6 +160,12 @@ impl Run<'_> {
                 format!("cannot add identity to a column of a partitioned table \"{}\"", table.name),
             ));
         }
+        if !matches!(column.data_type.builtin_name(), Some("int2" | "int4" | "int8")) && !table.assumed {
+            return Err(SqlError::new(
+                sqlstate::INVALID_PARAMETER_VALUE,
+                "identity column type must be smallint, integer, or bigint",
+            ));
+        }
         if !column.not_null && !table.assumed {
             return wrong("must be declared NOT NULL before identity can be added");
         }
@@ -191,12 +197,11 @@ impl Run<'_> {
                 }
             });
         }
-        if !options.is_empty() {
-            self.lock(identity.sequence, LockMode::ShareRowExclusive);
-            let old: Option<Sequence> = self.relation(identity.sequence).as_sequence().cloned();
-            if let Some(old) = old {
-                self.change_sequence(identity.sequence, old, options)?;
-            }
+        // An ALTER SEQUENCE is run along with it, if only to change nothing.
+        self.lock(identity.sequence, LockMode::ShareRowExclusive);
+        let old: Option<Sequence> = self.relation(identity.sequence).as_sequence().cloned();
+        if let Some(old) = old {
+            self.change_sequence(identity.sequence, old, options)?;
         }
         Ok(())
     }
@@ -247,7 +252,7 @@ impl Run<'_> {
             ));
         };
         let stored = generated.stored;
-        self.require_immutable(value, "generation expression is not immutable")?;
+        self.require_immutable(&table, value, "generation expression is not immutable")?;
         for id in self.with_children(alter) {
             let number = self.column(id, name)?.number;
             if stored {

@@ -35,7 +35,10 @@ impl Run<'_> {
         }
         if matches!(
             table.kind,
-            RelationKind::Index(_) | RelationKind::Sequence(_) | RelationKind::MaterializedView { .. }
+            RelationKind::Index(_)
+                | RelationKind::Sequence(_)
+                | RelationKind::View(_)
+                | RelationKind::MaterializedView { .. }
         ) {
             return Err(SqlError::new(
                 sqlstate::WRONG_OBJECT_TYPE,
@@ -143,6 +146,9 @@ impl Run<'_> {
         self.one_column_dependencies(&table, &column);
         if let Some(owned) = &owned {
             self.own_sequence(owned);
+        }
+        if !has_default && !default_in_domain {
+            self.added_null.push((id, column.number));
         }
         if rewrite {
             let work = alter.queue.table(id);

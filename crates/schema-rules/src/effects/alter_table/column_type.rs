@@ -8,7 +8,7 @@
 use std::rc::Rc;
 
 use lock_table::LockMode;
-use sql_syntax::ast::{ConstraintAttributes, DataType, Expr, ExprKind, Ident, ObjectName};
+use sql_syntax::ast::{ConstraintAttributes, DataType, Expr, ExprKind, Ident, ObjectName, SequenceOption};
 
 use super::Alter;
 use crate::catalog::{
@@ -58,7 +58,6 @@ impl Run<'_> {
                 name.text, table.name
             ));
         }
-        let data_type = self.resolve_type(written)?;
         let tables = if alter.only { vec![alter.table] } else { self.catalog.with_descendants(alter.table) };
         if alter.only && self.catalog.children_of(alter.table).next().is_some() {
             return refuse(format!(
@@ -67,7 +66,7 @@ impl Run<'_> {
             ));
         }
         for id in tables {
-            self.alter_type_of(alter, id, name, &data_type, collation, using)?;
+            self.alter_type_of(alter, id, name, written, collation, using)?;
         }
         Ok(())
     }
@@ -77,10 +76,11 @@ impl Run<'_> {
         alter: &mut Alter<'_>,
         id: RelationId,
         name: &Ident,
-        data_type: &ColumnType,
+        written: &DataType,
         collation: Option<&ObjectName>,
         using: Option<&Expr>,
     ) -> Outcome {
+        let data_type = &self.resolve_type(written)?;
         let column = self.column(id, name)?;
         let old = column.data_type.clone();
         let change = match using {
@@ -107,6 +107,16 @@ impl Run<'_> {
                     name.text, data_type.written
                 ),
             ));
+        }
+        if let Some(identity) = column.identity
+            && matches!(data_type.builtin_name(), Some("int2" | "int4" | "int8"))
+        {
+            // The sequence takes the column's type (`transformAlterTableStmt`).
+            self.lock(identity.sequence, LockMode::ShareRowExclusive);
+            let old = self.relation(identity.sequence).as_sequence().cloned();
+            if let Some(old) = old {
+                self.change_sequence(identity.sequence, old, &[SequenceOption::As(written.clone())])?;
+            }
         }
         self.remember_dependents(alter, id, column.number)?;
         if change == Conversion::Compute && self.relation(id).has_heap() {
@@ -176,14 +186,14 @@ impl Run<'_> {
         for dependency in self.catalog.dependents_of(address) {
             let dependent = dependency.dependent;
             match dependent.class {
-                ObjectClass::Relation => self.remember_relation(alter, dependent, &name)?,
-                ObjectClass::Constraint => self.remember_constraint(alter, Oid(dependent.oid), dependent),
-                ObjectClass::Default if dependent.column != column => {
+                ObjectClass::Relation if dependent.oid == id.0 && dependent.column != column => {
                     return Err(in_the_way(
                         "cannot alter type of a column used by a generated column",
                         format!("Column \"{name}\" is used by a generated column."),
                     ));
                 }
+                ObjectClass::Relation => self.remember_relation(alter, dependent, &name)?,
+                ObjectClass::Constraint => self.remember_constraint(alter, Oid(dependent.oid), dependent),
                 ObjectClass::Policy => {
                     let detail = format!("{} depends on column \"{name}\"", self.describe(dependent));
                     return Err(in_the_way(

@@ -131,6 +131,7 @@ impl Run<'_> {
             actions: &statement.actions,
         };
         for action in &statement.actions {
+            self.permitted(&relation, &action.value)?;
             self.prepare(&alter, &action.value)?;
         }
         for pass in Pass::ALL {
@@ -175,6 +176,8 @@ impl Run<'_> {
             },
             // PostgreSQL 18 locks the children of a constraint up front, whatever its kind.
             A::AddConstraint(_) => v18,
+            // `ATCheckPartitionsNotInUse`
+            A::DropConstraint { .. } => self.relation(alter.table).partition_key().is_some(),
             A::Trigger { .. } => {
                 self.version >= PgVersion::V15 && self.relation(alter.table).partition_key().is_some()
             }
@@ -245,6 +248,60 @@ impl Run<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// Not every action can be performed on every kind of relation (`ATSimplePermissions`).
+    fn permitted(&self, relation: &Relation, action: &AlterTableAction) -> Outcome {
+        use AlterTableAction as A;
+        use ColumnChange as C;
+        use RelationKind as R;
+        let permitted = match (&relation.kind, action) {
+            (R::Table, _) => true,
+            (R::PartitionedTable(_), A::SetLogged(_)) => self.version < PgVersion::V18,
+            (R::PartitionedTable(_) | R::ForeignTable, _) => true,
+            (_, A::OwnerTo(_)) => true,
+            (R::View(_), A::SetOptions(_) | A::ResetOptions(_)) => true,
+            (R::View(_), A::AlterColumn { change: C::SetDefault(_) | C::DropDefault, .. }) => true,
+            (
+                R::Index(_),
+                A::SetOptions(_) | A::ResetOptions(_) | A::SetTablespace(_) | A::AttachIndexPartition(_),
+            ) => true,
+            (
+                R::Index(_),
+                A::AlterColumnNumber { .. } | A::AlterColumn { change: C::SetStatistics(_), .. },
+            ) => true,
+            (
+                R::MaterializedView { .. },
+                A::SetOptions(_)
+                | A::ResetOptions(_)
+                | A::SetTablespace(_)
+                | A::SetAccessMethod(_)
+                | A::ClusterOn(_)
+                | A::SetWithoutCluster,
+            ) => true,
+            (
+                R::MaterializedView { .. },
+                A::AlterColumn {
+                    change:
+                        C::SetStatistics(_)
+                        | C::SetStorage(_)
+                        | C::SetCompression(_)
+                        | C::SetOptions(_)
+                        | C::ResetOptions(_),
+                    ..
+                },
+            ) => true,
+            (R::Sequence(_), A::SetLogged(_)) => self.version >= PgVersion::V15,
+            (_, A::NotModelled(_)) => true,
+            _ => relation.assumed,
+        };
+        if permitted {
+            return Ok(());
+        }
+        Err(SqlError::new(
+            sqlstate::WRONG_OBJECT_TYPE,
+            format!("ALTER action cannot be performed on relation \"{}\"", relation.name),
+        ))
     }
 
     /// `ALTER VIEW` wants a view, `ALTER TABLE` puts up with nearly everything.

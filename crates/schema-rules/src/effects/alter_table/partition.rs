@@ -57,6 +57,7 @@ impl Run<'_> {
             return Err(self.second_default(default));
         }
         self.fits_below(&parent, &child)?;
+        self.bound_is_free(&parent, &child.name, &bound)?;
         self.enter_below(&parent, child.id, DependencyKind::Auto);
         let child_bound = bound.clone();
         self.catalog.change_relation(child.id, |r| r.partition_bound = Some(child_bound));
@@ -263,34 +264,38 @@ impl Run<'_> {
         }
         let table = self.relation(theirs.table);
         let part = self.relation(own.table);
-        let refuse = |detail: String| {
+        let refuse = |state: &'static str, detail: String| {
             Err(SqlError::new(
-                sqlstate::INVALID_OBJECT_DEFINITION,
+                state,
                 format!("cannot attach index \"{}\" as a partition of index \"{}\"", child.name, parent.name),
             )
             .detail(detail))
         };
         if own.parent.is_some() {
-            return refuse(format!("Index \"{}\" is already attached to another index.", child.name));
+            let detail = format!("Index \"{}\" is already attached to another index.", child.name);
+            return refuse(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, detail);
         }
         if !part.parents.contains(&table.id) {
-            return refuse(format!(
+            let detail = format!(
                 "Index \"{}\" is not an index on any partition of table \"{}\".",
                 child.name, table.name
-            ));
+            );
+            return refuse(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, detail);
         }
         let taken = self
             .catalog
             .indexes_of(part.id)
             .any(|i| i.as_index().is_some_and(|i| i.parent == Some(parent.id)));
         if taken {
-            return refuse(format!("Another index is already attached for partition \"{}\".", part.name));
+            let detail = format!("Another index is already attached for partition \"{}\".", part.name);
+            return refuse(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, detail);
         }
         let spec = IndexSpec::like(theirs, None);
         if self.matching_index(&part, &table, &spec) != Some(child.id)
             && !self.same_index(&part, &table, &spec, child.id)
         {
-            return refuse("The index definitions do not match.".into());
+            let detail = "The index definitions do not match.".into();
+            return refuse(sqlstate::INVALID_OBJECT_DEFINITION, detail);
         }
         let constraint = theirs.constraint;
         self.attach_index(child.id, parent.id, constraint);

@@ -28,6 +28,7 @@ impl Run<'_> {
             A::SetAccessMethod(method) => self.set_access_method(alter, method.as_deref()),
             A::SetLogged(logged) => self.set_logged(alter, *logged),
             A::SetOptions(written) => {
+                self.known_options(&self.relation(table), written)?;
                 let new = options(written);
                 self.catalog.change_relation(table, |r| {
                     r.options.retain(|(name, _)| !new.iter().any(|(n, _)| n == name));
@@ -138,6 +139,7 @@ impl Run<'_> {
         if self.version >= PgVersion::V15 {
             for sequence in self.owned_sequences(&relation) {
                 self.lock(sequence, LockMode::AccessExclusive);
+                self.work(sequence, WorkKind::NewSequenceFile);
                 self.catalog.change_relation(sequence, |r| r.persistence = wanted);
             }
         }

@@ -87,6 +87,16 @@ impl<'q> Source<'q> {
         }
     }
 
+    /// The result of a common table expression that may be large.
+    pub(super) fn large(alias: &str) -> Self {
+        Self::new(RelationId(0), alias.to_owned(), LockMode::AccessShare, true)
+    }
+
+    /// Whether it is no table but the result of a query.
+    pub(super) fn is_result(&self) -> bool {
+        self.relation == RelationId(0)
+    }
+
     /// Takes over the conditions of a query.
     pub(super) fn filter(&mut self, filter: Option<&'q Expr>, from: &'q [FromItem]) {
         self.conditions.extend(filter.into_iter().flat_map(conjuncts));
@@ -210,10 +220,13 @@ fn joins_found(catalog: &Catalog, sources: &[Source<'_>], found: &[bool], at: us
         if !leads_an_index(catalog, relation, column) {
             return false;
         }
-        let partner = sources
-            .iter()
-            .enumerate()
-            .find(|(i, s)| *i != at && catalog.relation(s.relation).is_some_and(|r| s.owns(other, r)));
+        let owned_by = |s: &Source<'_>| match &other.kind {
+            ExprKind::Column { qualifier, .. } if s.is_result() => {
+                qualifier.last().is_none_or(|q| q.text == s.alias)
+            }
+            _ => catalog.relation(s.relation).is_some_and(|r| s.owns(other, r)),
+        };
+        let partner = sources.iter().enumerate().find(|(i, s)| *i != at && owned_by(s));
         match partner {
             Some((i, _)) => found[i],
             None => source.shape.is_none_or(|s| s.joins_small),

@@ -236,8 +236,7 @@ impl Run<'_> {
 
     fn analyse_with<'q>(&mut self, with: Option<&'q With>, analysis: &mut Analysis<'q>) -> Outcome {
         for table in with.iter().flat_map(|w| &w.tables) {
-            self.analyse_statement(&table.statement, analysis)?;
-            analysis.ctes.push(&table.name.text);
+            self.analyse_cte(table, analysis)?;
         }
         Ok(())
     }
@@ -334,7 +333,7 @@ impl Run<'_> {
     fn write_rows(&mut self, analysis: &Analysis<'_>, all: bool) {
         let ways = access::ways(self.catalog, &analysis.sources);
         for (source, scans) in analysis.sources.iter().zip(ways) {
-            if !source.written {
+            if !source.written || source.is_result() {
                 continue;
             }
             for id in self.live_partitions(source) {

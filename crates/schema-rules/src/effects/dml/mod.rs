@@ -11,8 +11,8 @@ mod referential;
 
 use lock_table::LockMode;
 use sql_syntax::ast::{
-    Copy, Expr, ExprKind, FromItem, Grouping, JoinCondition, ObjectName, Query, QueryBody, Select, Statement,
-    TableName,
+    CommonTable, Copy, Expr, ExprKind, FromItem, Grouping, JoinCondition, ObjectName, Query, QueryBody,
+    Select, Statement, TableName,
 };
 
 use self::access::Source;
@@ -26,6 +26,8 @@ use crate::catalog::{Relation, RelationId};
 pub(super) struct Analysis<'q> {
     /// Names of common table expressions in sight.
     ctes: Vec<&'q str>,
+    /// Those whose result may be large: nothing limits it, and no index finds it.
+    large_ctes: Vec<&'q str>,
     /// The tables that are read, with what is known about how.
     sources: Vec<Source<'q>>,
     /// Views whose tables are still to be locked.
@@ -41,7 +43,13 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Locks what a query names without running it (CREATE VIEW, PREPARE).
+    /// Locks what a query names, and not what is below views: it is analysed only (CREATE VIEW).
+    pub(super) fn lock_named(&mut self, query: &Query) -> Outcome {
+        let mut analysis = Analysis::default();
+        self.analyse_query(query, LockMode::AccessShare, &mut analysis)
+    }
+
+    /// Locks what a query reads without running it (PREPARE).
     pub(super) fn lock_query(&mut self, query: &Query) -> Outcome {
         self.analyse(query).map(drop)
     }
@@ -65,8 +73,7 @@ impl Run<'_> {
                 if with.recursive {
                     analysis.ctes.push(&table.name.text);
                 }
-                self.analyse_statement(&table.statement, analysis)?;
-                analysis.ctes.push(&table.name.text);
+                self.analyse_cte(table, analysis)?;
             }
         }
         match &query.body {
@@ -166,6 +173,18 @@ impl Run<'_> {
         Ok(())
     }
 
+    fn analyse_cte<'q>(&mut self, table: &'q CommonTable, analysis: &mut Analysis<'q>) -> Outcome {
+        let first = analysis.sources.len();
+        self.analyse_statement(&table.statement, analysis)?;
+        let limited = matches!(&*table.statement, Statement::Select(query) if query.limit.is_some());
+        let scans = access::ways(self.catalog, &analysis.sources)[first..].contains(&true);
+        if scans && !limited {
+            analysis.large_ctes.push(&table.name.text);
+        }
+        analysis.ctes.push(&table.name.text);
+        Ok(())
+    }
+
     fn analyse_statement<'q>(&mut self, statement: &'q Statement, analysis: &mut Analysis<'q>) -> Outcome {
         match statement {
             Statement::Select(query) => self.analyse_query(query, LockMode::AccessShare, analysis),
@@ -188,7 +207,14 @@ impl Run<'_> {
         extra: &[&'q Expr],
         analysis: &mut Analysis<'q>,
     ) -> Outcome {
-        if self.is_cte(&table.name, analysis) || self.is_catalog(&table.name) {
+        if self.is_cte(&table.name, analysis) {
+            let own = table.name.name.text.as_str();
+            if analysis.large_ctes.contains(&own) {
+                analysis.sources.push(Source::large(alias.unwrap_or(own)));
+            }
+            return Ok(());
+        }
+        if self.is_catalog(&table.name) {
             return Ok(());
         }
         let relation = self.open(&table.name, mode)?;
@@ -252,6 +278,9 @@ impl Run<'_> {
     fn plan(&mut self, analysis: &Analysis<'_>) {
         let ways = access::ways(self.catalog, &analysis.sources);
         for (source, scans) in analysis.sources.iter().zip(ways) {
+            if source.is_result() {
+                continue;
+            }
             for id in self.live_partitions(source) {
                 if id != source.relation {
                     self.lock(id, source.mode);

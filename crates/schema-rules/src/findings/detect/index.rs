@@ -8,7 +8,7 @@ use crate::findings::safe::insert_after;
 
 pub(super) fn detect(context: &Context<'_>, found: &mut Vec<Finding>) {
     match &context.statement.value {
-        Statement::CreateIndex(create) if create.concurrently && create.if_not_exists => {
+        Statement::CreateIndex(create) if create.concurrently => {
             found.push(
                 context
                     .here(
@@ -18,7 +18,6 @@ pub(super) fn detect(context: &Context<'_>, found: &mut Vec<Finding>) {
                     .note("look for `indisvalid = false` in pg_index, or drop the index first"),
             );
         }
-        Statement::CreateIndex(create) if create.concurrently => {}
         Statement::CreateIndex(_) => {
             let build = |kind: &WorkKind| matches!(kind, WorkKind::BuildIndex { .. });
             for (id, takes) in per_table(context, build) {

@@ -1,0 +1,2 @@
+SET lock_timeout = '2s';
+ALTER TABLE invoices DROP CONSTRAINT invoices_order_fk;

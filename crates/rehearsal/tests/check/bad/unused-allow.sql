@@ -1,0 +1,3 @@
+SET lock_timeout = '2s';
+-- rehearsal: allow drops-table
+ALTER TABLE orders ADD COLUMN shop integer;

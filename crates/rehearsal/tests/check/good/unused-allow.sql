@@ -1,0 +1,3 @@
+SET lock_timeout = '2s';
+-- rehearsal: allow json-column
+ALTER TABLE orders ADD COLUMN extra json;

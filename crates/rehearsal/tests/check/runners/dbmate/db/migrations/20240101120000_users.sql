@@ -1,0 +1,8 @@
+-- migrate:up
+CREATE TABLE users (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    email text NOT NULL UNIQUE
+);
+
+-- migrate:down
+DROP TABLE users;

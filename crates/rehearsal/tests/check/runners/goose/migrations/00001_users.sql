@@ -1,0 +1,8 @@
+-- +goose Up
+CREATE TABLE users (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    email text NOT NULL UNIQUE
+);
+
+-- +goose Down
+DROP TABLE users;

@@ -206,7 +206,7 @@ impl DdlTask {
                     return Ok(None);
                 }
                 self.committed_to = true;
-                self.work(m, cx, effects, work)?;
+                // Counted before the work is done: a rewrite empties the table first.
                 let mut sized = effects.after.clone();
                 let mut tables = vec![work.relation];
                 if let WorkKind::CheckForeignKey { referenced } = &work.kind {
@@ -217,6 +217,7 @@ impl DdlTask {
                     sized = with_rows(sized, table, rows);
                 }
                 let modelled = m.shared.get().durations.of_work(&sized, work);
+                self.work(m, cx, effects, work)?;
                 self.pending_work = m.work.take().unwrap_or(modelled);
                 None
             }

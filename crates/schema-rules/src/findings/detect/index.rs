@@ -8,7 +8,7 @@ use crate::findings::safe::insert_after;
 
 pub(super) fn detect(context: &Context<'_>, found: &mut Vec<Finding>) {
     match &context.statement.value {
-        Statement::CreateIndex(create) if create.concurrently => {
+        Statement::CreateIndex(create) if create.concurrently && create.if_not_exists => {
             found.push(
                 context
                     .here(
@@ -18,7 +18,7 @@ pub(super) fn detect(context: &Context<'_>, found: &mut Vec<Finding>) {
                     .note("look for `indisvalid = false` in pg_index, or drop the index first"),
             );
         }
-        Statement::CreateIndex(_) => {
+        Statement::CreateIndex(create) if !create.concurrently => {
             let build = |kind: &WorkKind| matches!(kind, WorkKind::BuildIndex { .. });
             for (id, takes) in per_table(context, build) {
                 let message = format!("{} cannot be written to while the index is built", context.name(id));

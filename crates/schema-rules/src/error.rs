@@ -28,6 +28,8 @@ pub mod sqlstate {
     pub const SYNTAX_ERROR: &str = "42601";
     /// `duplicate_column`
     pub const DUPLICATE_COLUMN: &str = "42701";
+    /// `generated_always`
+    pub const GENERATED_ALWAYS: &str = "428C9";
     /// `undefined_column`
     pub const UNDEFINED_COLUMN: &str = "42703";
     /// `undefined_object`

@@ -143,6 +143,8 @@ pub(super) struct Run<'a> {
     pub(super) transaction: TransactionRule,
     /// The catalog at the last commit inside the statement.
     pub(super) committed: Option<Catalog>,
+    /// How deep inside subqueries the analysis is.
+    pub(super) nesting: u32,
     /// Names of common table expressions that a statement inside WITH can see.
     pub(super) outer_ctes: Vec<Vec<String>>,
     /// Indexes that were made again over their old file: old and new id.
@@ -171,6 +173,7 @@ impl<'a> Run<'a> {
             not_modelled: Vec::new(),
             transaction: TransactionRule::default(),
             committed: None,
+            nesting: 0,
             outer_ctes: Vec::new(),
             reused_indexes: Vec::new(),
             added_null: Vec::new(),

@@ -19,7 +19,7 @@ pub(super) struct Source<'q> {
     only: bool,
     /// What its rows are compared with: conjuncts of WHERE and of join conditions.
     pub(super) conditions: Vec<&'q Expr>,
-    pub(super) shape: Option<Shape>,
+    pub(super) shape: Option<Shape<'q>>,
     /// Few rows of it are needed, for a reason that the conditions do not show.
     pub(super) restricted: bool,
     /// The statement's target: what becomes of it is noted elsewhere.
@@ -28,19 +28,36 @@ pub(super) struct Source<'q> {
 
 /// What a query wants of its rows.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Shape {
+pub(super) struct Shape<'q> {
+    /// The column whose order gives the rows that are wanted: ORDER BY with LIMIT, a lone `min` or `max`.
+    ordered_by: Option<&'q str>,
     /// A LIMIT without anything that has to see all rows first.
     stops_early: bool,
     /// FROM has other members than tables: VALUES, functions, subqueries. They are taken to be small.
     joins_small: bool,
 }
 
-impl Shape {
-    pub(super) fn of(query: &Query, select: &Select) -> Self {
+impl<'q> Shape<'q> {
+    pub(super) fn of(query: &'q Query, select: &'q Select) -> Self {
         let aggregates = select.targets.iter().any(|t| is_aggregate(&t.value)) || !select.group_by.is_empty();
         let sorts = !query.order_by.is_empty();
         let joins_small = select.from.iter().any(has_small);
-        Self { stops_early: query.limit.is_some() && !aggregates && !sorts, joins_small }
+        let ordered_by = match (query.order_by.as_slice(), select.targets.as_slice()) {
+            ([one, ..], _) if query.limit.is_some() && !aggregates => bare_column(&one.value),
+            ([], [target]) if select.filter.is_none() && select.group_by.is_empty() => extreme(&target.value),
+            _ => None,
+        };
+        Self { ordered_by, stops_early: query.limit.is_some() && !aggregates && !sorts, joins_small }
+    }
+}
+
+/// The column of `min(column)` or `max(column)`.
+fn extreme(expr: &Expr) -> Option<&str> {
+    match &expr.kind {
+        ExprKind::Function(call) if matches!(call.name.name.as_str(), "min" | "max") => {
+            bare_column(&call.args.first()?.value)
+        }
+        _ => None,
     }
 }
 
@@ -90,6 +107,11 @@ impl<'q> Source<'q> {
     /// The result of a common table expression that may be large.
     pub(super) fn large(alias: &str) -> Self {
         Self::new(RelationId(0), alias.to_owned(), LockMode::AccessShare, true)
+    }
+
+    /// Whether the statement calls it so.
+    pub(super) fn is_called(&self, name: &str) -> bool {
+        self.alias == name
     }
 
     /// Whether it is no table but the result of a query.
@@ -152,6 +174,10 @@ fn is_found(catalog: &Catalog, source: &Source<'_>) -> bool {
     if source.shape.is_some_and(|s| s.stops_early) {
         return true;
     }
+    let ordered = source.shape.and_then(|s| s.ordered_by);
+    if ordered.is_some_and(|column| leads_an_index(catalog, relation, column)) {
+        return true;
+    }
     source.conditions.iter().any(|c| {
         let Some(column) = compared_column(source, relation, c) else { return false };
         leads_an_index(catalog, relation, column)
@@ -210,6 +236,11 @@ fn joins_found(catalog: &Catalog, sources: &[Source<'_>], found: &[bool], at: us
     let source = &sources[at];
     let Some(relation) = catalog.relation(source.relation) else { return false };
     source.conditions.iter().any(|condition| {
+        if let ExprKind::InSubquery { operand, query, negated: false } = &condition.kind {
+            // A semijoin with few rows looks them up.
+            let column = source.owns(operand, relation).then(|| bare_column(operand)).flatten();
+            return column.is_some_and(|c| leads_an_index(catalog, relation, c)) && is_restricted(query);
+        }
         let ExprKind::Binary { left, op: BinaryOp::Eq, right } = &condition.kind else { return false };
         let (own, other) = match (source.owns(left, relation), source.owns(right, relation)) {
             (true, false) => (left, right),
@@ -232,6 +263,13 @@ fn joins_found(catalog: &Catalog, sources: &[Source<'_>], found: &[bool], at: us
             None => source.shape.is_none_or(|s| s.joins_small),
         }
     })
+}
+
+/// Whether a subquery compares some column with a constant for equality, or stops early.
+fn is_restricted(query: &Query) -> bool {
+    let sql_syntax::ast::QueryBody::Select(select) = &query.body else { return false };
+    let equality = |c: &&Expr| matches!(&c.kind, ExprKind::Binary { left, op: BinaryOp::Eq, right } if is_constant(left) || is_constant(right));
+    query.limit.is_some() || select.filter.iter().flat_map(conjuncts).any(|c| equality(&c))
 }
 
 impl Run<'_> {

@@ -43,9 +43,48 @@ impl Run<'_> {
                 self.usable_labels(&table, row)?;
             }
         }
+        self.may_be_given(&table, statement, rows.as_deref())?;
+        if self.is_replaced(&table, "insert") {
+            return Ok(());
+        }
         self.default_sequences(&table, statement, rows.as_deref());
+        if matches!(conflict, Some(ConflictAction::Nothing)) {
+            // Whether a row goes in at all is up to the data.
+            self.lock_indexes(table.id, WRITE);
+            self.work(table.id, WorkKind::Load);
+            return Ok(());
+        }
         self.insert_into(&table, statement, rows.as_deref())?;
         Ok(())
+    }
+
+    /// Values for columns that compute their own.
+    fn may_be_given(&self, table: &Relation, statement: &Insert, rows: Option<&[&Vec<Expr>]>) -> Outcome {
+        for column in table.live_columns() {
+            let always = column.identity.is_some_and(|i| i.always) && statement.overriding_system.is_none();
+            if !always && column.generated.is_none() {
+                continue;
+            }
+            let given = match rows {
+                Some(rows) => rows.iter().any(|row| {
+                    value_of(table, statement, row, &column.name)
+                        .is_some_and(|v| !matches!(v.kind, ExprKind::Default))
+                }),
+                None => statement.columns.iter().any(|c| *c.text == *column.name),
+            };
+            if given {
+                return Err(SqlError::new(
+                    sqlstate::GENERATED_ALWAYS,
+                    format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a rule puts something else in the statement's place.
+    fn is_replaced(&self, table: &Relation, event: &str) -> bool {
+        table.rules.iter().any(|r| r.enabled && r.definition.instead && r.definition.event == event)
     }
 
     fn insert_into(&mut self, table: &Relation, statement: &Insert, rows: Option<&[&Vec<Expr>]>) -> Outcome {
@@ -179,8 +218,12 @@ impl Run<'_> {
         self.plan(&analysis);
         for assignment in &statement.assignments {
             self.usable_labels(&table, std::slice::from_ref(&assignment.value))?;
+            self.may_be_assigned(&table, assignment)?;
         }
         self.usable_labels(&table, statement.filter.as_slice())?;
+        if self.is_replaced(&table, "update") {
+            return Ok(());
+        }
         self.write_rows(&analysis, statement.filter.is_none() && statement.from.is_empty());
         self.references_of_changed_rows(&table, &statement.assignments, statement.filter.as_ref())
     }
@@ -196,6 +239,9 @@ impl Run<'_> {
         self.lock_below_views(&mut analysis)?;
         self.plan(&analysis);
         self.usable_labels(&table, statement.filter.as_slice())?;
+        if self.is_replaced(&table, "delete") {
+            return Ok(());
+        }
         self.write_rows(&analysis, statement.filter.is_none() && statement.using.is_empty());
         self.references_of_deleted_rows(&table, statement.filter.as_ref())
     }
@@ -329,6 +375,20 @@ impl Run<'_> {
         Ok(())
     }
 
+    fn may_be_assigned(&self, table: &Relation, assignment: &Assignment) -> Outcome {
+        for name in &assignment.columns {
+            let Some(column) = table.column(name) else { continue };
+            let computed = column.generated.is_some() || column.identity.is_some_and(|i| i.always);
+            if computed && !matches!(assignment.value.kind, ExprKind::Default) {
+                return Err(SqlError::new(
+                    sqlstate::GENERATED_ALWAYS,
+                    format!("column \"{}\" can only be updated to DEFAULT", column.name),
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// Notes the reading and writing of the target, on each of its partitions.
     fn write_rows(&mut self, analysis: &Analysis<'_>, all: bool) {
         let ways = access::ways(self.catalog, &analysis.sources);
@@ -365,11 +425,7 @@ impl Run<'_> {
                 found
             });
             if uses_type && mentions {
-                return Err(SqlError::new(
-                    sqlstate::UNSAFE_NEW_ENUM_VALUE_USAGE,
-                    format!("unsafe use of new value \"{label}\" of enum type {}", def.name),
-                )
-                .hint("New enum values must be committed before they can be used."));
+                return Err(super::unsafe_use(label, &def.name));
             }
         }
         Ok(())

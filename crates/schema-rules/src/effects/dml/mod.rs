@@ -20,6 +20,7 @@ use super::WorkKind;
 use super::references::sequence_argument;
 use super::run::{Outcome, Run, is_system};
 use crate::catalog::{Relation, RelationId};
+use crate::error::{SqlError, sqlstate};
 
 /// What the analysis of a statement has come across.
 #[derive(Default)]
@@ -38,9 +39,28 @@ impl Run<'_> {
     /// Runs a query.
     pub(super) fn query(&mut self, query: &Query) -> Outcome {
         let analysis = self.analyse(query)?;
+        self.usable_casts(query)?;
         self.plan(&analysis);
         self.use_sequences(query);
         Ok(())
+    }
+
+    /// A label that was added in this transaction cannot be used before it commits.
+    fn usable_casts(&self, query: &Query) -> Outcome {
+        let mut unsafe_label = None;
+        crate::expression::walk_query(query, &mut |part| {
+            if let ExprKind::Cast { operand, to } = &part.kind
+                && let ExprKind::Literal(sql_syntax::ast::Literal::String(text)) = &operand.kind
+                && let crate::catalog::TypeId::User(oid) = self.catalog.resolve_type(self.session, to).id
+                && self.session.uncommitted_labels.iter().any(|(t, label)| *t == oid && **label == **text)
+            {
+                unsafe_label.get_or_insert_with(|| (text.clone(), to.name.clone()));
+            }
+        });
+        match unsafe_label {
+            Some((label, name)) => Err(unsafe_use(&label, &name)),
+            None => Ok(()),
+        }
     }
 
     /// Locks what a query names, and not what is below views: it is analysed only (CREATE VIEW).
@@ -119,6 +139,7 @@ impl Run<'_> {
                 self.analyse_expr(expr, analysis)?;
             }
         }
+        self.columns_exist(query, select, &analysis.sources[first..])?;
         let sorted = access::Shape::of(query, select);
         for source in &mut analysis.sources[first..] {
             source.filter(select.filter.as_ref(), &select.from);
@@ -162,15 +183,44 @@ impl Run<'_> {
         }
     }
 
+    /// Where FROM consists of tables only, a bare column must belong to one of them. Inside another query it may
+    /// belong to that one's tables: subqueries are left alone, and so is what may be the name of a whole row.
+    fn columns_exist(&self, query: &Query, select: &Select, sources: &[Source<'_>]) -> Outcome {
+        let plain = select.from.iter().all(|item| matches!(item, FromItem::Table { .. })) && !select.from.is_empty();
+        if !plain || self.nesting > 0 || sources.len() != select.from.len() || query.with.is_some() {
+            return Ok(());
+        }
+        let relations: Vec<_> = sources.iter().filter_map(|s| self.catalog.relation(s.relation)).collect();
+        if relations.iter().any(|r| r.assumed) {
+            return Ok(());
+        }
+        let mut names = Vec::new();
+        for target in select.targets.iter().map(|t| &t.value).chain(&select.filter) {
+            bare_names(target, &mut names);
+        }
+        for name in names {
+            let known = relations.iter().any(|r| r.column(name).is_some())
+                || sources.iter().any(|s| s.is_called(name))
+                || SYSTEM_COLUMNS.contains(&name);
+            if !known {
+                return Err(SqlError::new(
+                    sqlstate::UNDEFINED_COLUMN,
+                    format!("column \"{name}\" does not exist"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// Subqueries inside an expression.
     fn analyse_expr<'q>(&mut self, expr: &'q Expr, analysis: &mut Analysis<'q>) -> Outcome {
         self.functions_exist(Some(expr))?;
         let mut queries: Vec<&'q Query> = Vec::new();
         collect_subqueries(expr, &mut queries);
-        for query in queries {
-            self.analyse_query(query, LockMode::AccessShare, analysis)?;
-        }
-        Ok(())
+        self.nesting += 1;
+        let result = queries.into_iter().try_for_each(|q| self.analyse_query(q, LockMode::AccessShare, analysis));
+        self.nesting -= 1;
+        result
     }
 
     fn analyse_cte<'q>(&mut self, table: &'q CommonTable, analysis: &mut Analysis<'q>) -> Outcome {
@@ -362,9 +412,33 @@ impl Run<'_> {
     }
 }
 
+/// `unsafe use of new value …`
+pub(super) fn unsafe_use(label: &str, data_type: &str) -> SqlError {
+    SqlError::new(
+        sqlstate::UNSAFE_NEW_ENUM_VALUE_USAGE,
+        format!("unsafe use of new value \"{label}\" of enum type {data_type}"),
+    )
+    .hint("New enum values must be committed before they can be used.")
+}
+
 /// Whether FOR UPDATE and its relatives apply to a table of the query: all of them do if none is named.
 fn row_locked(query: &Query, reference: &str) -> bool {
     query.locking.iter().any(|l| l.of.is_empty() || l.of.iter().any(|name| name.name.text == reference))
+}
+
+/// Columns that every table has.
+const SYSTEM_COLUMNS: [&str; 6] = ["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
+
+/// The unqualified columns of an expression, those of its subqueries left out.
+fn bare_names<'q>(expr: &'q Expr, names: &mut Vec<&'q str>) {
+    if let ExprKind::Column { qualifier, name } = &expr.kind
+        && qualifier.is_empty()
+    {
+        names.push(&name.text);
+    }
+    for part in crate::expression::children(expr) {
+        bare_names(part, names);
+    }
 }
 
 fn collect_subqueries<'q>(expr: &'q Expr, found: &mut Vec<&'q Query>) {

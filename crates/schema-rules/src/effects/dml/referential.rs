@@ -24,7 +24,7 @@ impl Run<'_> {
         rows: Option<&[&Vec<Expr>]>,
     ) {
         for (constraint, key) in table.foreign_keys() {
-            if !constraint.enforced {
+            if !constraint.enforced || !at_once(constraint) {
                 continue;
             }
             let given =
@@ -75,7 +75,15 @@ impl Run<'_> {
         // (`RI_ConstraintTrigger_a_…` before `RI_ConstraintTrigger_c_…`).
         self.act_on_referencing(table, Some(&changed), filter)?;
         for (constraint, key) in table.foreign_keys() {
-            if constraint.enforced && key.columns.iter().any(|c| changed.contains(c)) {
+            let nulled = |c: &ColumnNumber| {
+                assignments.iter().any(|a| {
+                    let null = matches!(a.value.kind, ExprKind::Literal(Literal::Null));
+                    null && a.columns.iter().any(|n| table.column(n).is_some_and(|own| own.number == *c))
+                })
+            };
+            // A key with NULL refers to nothing.
+            let refers = key.match_full || !key.columns.iter().any(nulled);
+            if constraint.enforced && at_once(constraint) && refers && key.columns.iter().any(|c| changed.contains(c)) {
                 self.look_up(key.referenced);
             }
         }
@@ -129,10 +137,35 @@ impl Run<'_> {
                 continue;
             }
             let action = if changed.is_some() { key.on_update } else { key.on_delete };
+            let refuses = matches!(action, ReferentialAction::NoAction);
+            if refuses && !at_once(&constraint) {
+                // Looked at when the transaction commits.
+                continue;
+            }
             self.act_on(table, owner, &constraint, &key, action, filter)?;
-            if action == ReferentialAction::Cascade && changed.is_none() && owner != table.id {
+            let finds = self.facts.still_referenced(self.catalog, table.id, &key, owner, filter) != Some(false);
+            if action == ReferentialAction::Cascade && changed.is_none() && owner != table.id && finds {
                 let below = self.relation(owner);
-                self.act_on_referencing(&below, None, None)?;
+                self.act_below(&below, 1)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Rows that a cascade deletes may be referred to in turn. Which rows they are is not followed: nothing is refused.
+    fn act_below(&mut self, table: &Relation, depth: u8) -> Outcome {
+        const DEEPEST: u8 = 16;
+        let referencing: Vec<(RelationId, ForeignKey)> = self
+            .catalog
+            .referencing(table.id)
+            .filter(|(_, c, _)| c.enforced && c.parent.is_none())
+            .map(|(owner, _, key)| (owner.id, key.clone()))
+            .collect();
+        for (owner, key) in referencing {
+            self.search(owner, &key, key.on_delete);
+            if key.on_delete == ReferentialAction::Cascade && owner != table.id && depth < DEEPEST {
+                let below = self.relation(owner);
+                self.act_below(&below, depth + 1)?;
             }
         }
         Ok(())
@@ -147,6 +180,23 @@ impl Run<'_> {
         action: ReferentialAction,
         filter: Option<&Expr>,
     ) -> Outcome {
+        let refuses = matches!(action, ReferentialAction::NoAction | ReferentialAction::Restrict);
+        self.search(owner, key, action);
+        if refuses && self.facts.still_referenced(self.catalog, table.id, key, owner, filter) == Some(true) {
+            let owner = self.relation(owner);
+            return Err(SqlError::new(
+                sqlstate::FOREIGN_KEY_VIOLATION,
+                format!(
+                    "update or delete on table \"{}\" violates foreign key constraint \"{}\" on table \"{}\"",
+                    table.name, constraint.name, owner.name
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Looks for referring rows, to refuse or to change them.
+    fn search(&mut self, owner: RelationId, key: &ForeignKey, action: ReferentialAction) {
         let refuses = matches!(action, ReferentialAction::NoAction | ReferentialAction::Restrict);
         let mode = if refuses { LockMode::RowShare } else { LockMode::RowExclusive };
         for id in self.catalog.with_descendants(owner) {
@@ -164,16 +214,10 @@ impl Run<'_> {
                 self.scan(id, ScanReason::Query);
             }
         }
-        if refuses && self.facts.still_referenced(self.catalog, table.id, key, owner, filter) == Some(true) {
-            let owner = self.relation(owner);
-            return Err(SqlError::new(
-                sqlstate::FOREIGN_KEY_VIOLATION,
-                format!(
-                    "update or delete on table \"{}\" violates foreign key constraint \"{}\" on table \"{}\"",
-                    table.name, constraint.name, owner.name
-                ),
-            ));
-        }
-        Ok(())
     }
+}
+
+/// Whether a constraint is looked at when the statement ends, rather than the transaction.
+fn at_once(constraint: &Constraint) -> bool {
+    !constraint.initially_deferred
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use sim_actors::coordinator::attempt::Backoff;
 use sim_actors::{
-    AppInstance, AppVersion, Arrivals, Background, Balancer, DeploymentSettings, Event, InstanceSettings,
-    KeySource, LockManager, Player, RequestScript, Service, Step,
+    AppInstance, AppVersion, Arrivals, Background, Balancer, Connections, DeploymentSettings, Event,
+    InstanceSettings, KeySource, LockManager, Player, RateProfile, RequestScript, Service, Spacing, Step,
 };
 use sim_clock::{ActorId, Nanos, Scheduler, Seed};
 use sql_engine::{Database, StatementId};
@@ -26,6 +27,8 @@ pub(crate) struct Cast<R> {
     /// The instances: name and place.
     pub(crate) instances: Vec<(String, ActorId)>,
     settings: SessionSettings,
+    /// How many connections the server has for clients.
+    limit: u32,
 }
 
 /// The lock manager comes first: all others send to it.
@@ -49,6 +52,7 @@ impl<R> Cast<R> {
             clients: Vec::new(),
             instances: Vec::new(),
             settings: SessionSettings { deadlock_timeout, ..SessionSettings::default() },
+            limit: scenario.database.max_connections,
         };
         if traffic {
             cast.add_application(scenario, world, scheduler);
@@ -71,7 +75,9 @@ impl<R> Cast<R> {
 
     /// All actors, the server first. `questioner` is the session whose texts the server answers.
     pub(crate) fn take_stage(self, questioner: SessionId) -> Vec<Player<R>> {
-        let server = LockManager::new(self.database, self.clients, questioner);
+        let open = u32::try_from(self.clients.len()).unwrap_or(u32::MAX);
+        let connections = Connections { limit: self.limit, open };
+        let server = LockManager::new(self.database, self.clients, &[questioner], connections);
         std::iter::once(Player::Server(server)).chain(self.players).collect()
     }
 
@@ -92,9 +98,8 @@ impl<R> Cast<R> {
             .iter()
             .all(|at| versions[*at].statements.iter().all(|one| self.database.check(*one).is_ok()));
         let first = BALANCER.0 + 1;
-        let places: Vec<ActorId> = (first..first + spec.instances).map(ActorId).collect();
-        let mut balancer =
-            Balancer::new(arrivals(scenario, &keys), sources(scenario, world), places, deployed);
+        let places = (first..first + spec.instances).map(|place| (ActorId(place), deployed)).collect();
+        let mut balancer = Balancer::new(arrivals(scenario, &keys), sources(scenario, world), places);
         if deployed {
             for (at, key) in balancer.first_arrivals() {
                 scheduler.set_timer(at, BALANCER, key);
@@ -109,11 +114,18 @@ impl<R> Cast<R> {
             let unhealthy = spec.fails_health_check.get(&name).map_or(&[][..], Vec::as_slice);
             let is_unhealthy = |at: &usize| unhealthy.contains(&spec.versions[*at].name);
             let settings = InstanceSettings {
-                name: name.clone(),
+                name: name.as_str().into(),
                 server: SERVER,
                 balancer: BALANCER,
                 versions: Rc::clone(&versions),
+                pool_size: spec.pool_size,
+                session: self.settings,
                 acquire_timeout: spec.acquire_timeout.0,
+                times_out_at_handover: false,
+                attempts: 1,
+                backoff: Backoff::Fixed(Nanos::ZERO),
+                health_check: None,
+                ejection: None,
                 rollback,
                 deployment: DeploymentSettings {
                     drain_timeout: spec.drain_timeout.0,
@@ -123,7 +135,7 @@ impl<R> Cast<R> {
             };
             let service = Seed(scenario.seed).stream(&format!("service/{name}"));
             self.instances.push((name.clone(), place));
-            self.add(name, Player::Instance(AppInstance::new(settings, *version, sessions, service)));
+            self.add(name, Player::Instance(AppInstance::new(settings, *version, sessions, service, true)));
         }
     }
 
@@ -140,7 +152,8 @@ impl<R> Cast<R> {
             let every = spec.every.map(|span| span.0);
             let rollback = self.plain_step("ROLLBACK");
             scheduler.set_timer(spec.start.0, place, 0);
-            let player = Background::new(SERVER, session, steps, every, rollback);
+            let service = Seed(scenario.seed).stream(&format!("background/{}", spec.name));
+            let player = Background::new(SERVER, session, steps, every, rollback, service);
             self.add(spec.name.clone(), Player::Background(player));
         }
     }
@@ -213,18 +226,14 @@ fn request_keys(scenario: &Scenario, kinds: &[&str]) -> BTreeMap<String, Vec<Str
 
 fn arrivals(scenario: &Scenario, keys: &BTreeMap<String, Vec<String>>) -> Vec<Arrivals> {
     let place = |name: &String| scenario.keys.keys().position(|key| key == name);
-    let of = |traffic: &crate::model::TrafficSpec| Arrivals {
-        mean_gap: mean_gap(traffic.rate),
+    let of = |(request, traffic): (u32, &crate::model::TrafficSpec)| Arrivals {
+        request,
+        rate: RateProfile::flat(traffic.rate),
+        spacing: Spacing::Poisson,
         stream: Seed(scenario.seed).stream(&format!("arrivals/{}", traffic.request)),
         keys: keys.get(&traffic.request).into_iter().flatten().filter_map(place).collect(),
     };
-    scenario.traffic.iter().map(of).collect()
-}
-
-/// The mean time between arrivals; a rate of 0 means never.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
-fn mean_gap(rate: f64) -> Nanos {
-    Nanos((1e9 / rate) as u64)
+    (0..).zip(&scenario.traffic).map(of).collect()
 }
 
 fn sources(scenario: &Scenario, world: &World) -> Vec<KeySource> {

@@ -12,7 +12,7 @@ use sql_engine::{Database, StatementId};
 use transactions::{SessionId, SessionSettings};
 
 use crate::load::Loaded;
-use crate::model::{KeyChoice, Scenario, StatementSpec, Variation, VersionSpec};
+use crate::model::{Arrivals as Arriving, KeySpec, Scenario, ServiceTime, StatementSpec, VersionSpec};
 use crate::world::World;
 
 /// The actors so far, and what the rest of them need.
@@ -129,8 +129,10 @@ impl<R> Cast<R> {
 
     fn add_background(&mut self, scenario: &Scenario, scheduler: &mut Scheduler<Event>) {
         for spec in &scenario.background {
+            let tables: Vec<(String, u64)> =
+                scenario.tables.iter().map(|table| (table.name.clone(), table.rows)).collect();
             let steps: Vec<Step> =
-                spec.statements.iter().map(|statement| self.step(statement, &[])).collect();
+                spec.script(&tables).iter().map(|statement| self.step(statement, &[])).collect();
             // A session whose tables are not there yet has nothing to do yet either.
             if steps.iter().any(|step| self.database.check(step.statement).is_err()) {
                 continue;
@@ -171,10 +173,10 @@ impl<R> Cast<R> {
     }
 
     fn step(&mut self, spec: &StatementSpec, keys: &[String]) -> Step {
-        let service = match (spec.takes, spec.varies) {
-            (None, _) => Service::Modelled,
-            (Some(span), Variation::Fixed) => Service::Fixed(span.0),
-            (Some(span), Variation::Exponential) => Service::Exponential(span.0),
+        let service = match spec.service_time() {
+            ServiceTime::Modelled => Service::Modelled,
+            ServiceTime::Fixed(span) | ServiceTime::Lognormal { p50: span, .. } => Service::Fixed(span.0),
+            ServiceTime::Exponential(span) => Service::Exponential(span.0),
         };
         let place = |name: &String| keys.iter().position(|key| key == name);
         Step {
@@ -214,11 +216,19 @@ fn request_keys(scenario: &Scenario, kinds: &[&str]) -> BTreeMap<String, Vec<Str
 fn arrivals(scenario: &Scenario, keys: &BTreeMap<String, Vec<String>>) -> Vec<Arrivals> {
     let place = |name: &String| scenario.keys.keys().position(|key| key == name);
     let of = |traffic: &crate::model::TrafficSpec| Arrivals {
-        mean_gap: mean_gap(traffic.rate),
+        mean_gap: mean_gap(rate(&traffic.arrivals)),
         stream: Seed(scenario.seed).stream(&format!("arrivals/{}", traffic.request)),
         keys: keys.get(&traffic.request).into_iter().flatten().filter_map(place).collect(),
     };
     scenario.traffic.iter().map(of).collect()
+}
+
+/// Requests a second at the start of traffic.
+fn rate(arrivals: &Arriving) -> f64 {
+    match arrivals {
+        Arriving::Poisson { rate } | Arriving::Constant { rate } | Arriving::Burst { rate, .. } => *rate,
+        Arriving::Daily { points, .. } => points.first().map_or(0.0, |point| point.1),
+    }
 }
 
 /// The mean time between arrivals; a rate of 0 means never.
@@ -228,12 +238,14 @@ fn mean_gap(rate: f64) -> Nanos {
 }
 
 fn sources(scenario: &Scenario, world: &World) -> Vec<KeySource> {
-    let of = |(name, spec): (&String, &crate::model::KeySpec)| match (spec.choice, spec.last) {
-        (KeyChoice::Uniform, Some(last)) => {
+    let of = |(name, spec): (&String, &KeySpec)| match *spec {
+        KeySpec::Uniform { first, last } | KeySpec::Zipf { first, last, .. } => {
             let stream = Seed(scenario.seed).stream(&format!("keys/{name}"));
-            KeySource::Uniform { first: spec.first, last, stream }
+            KeySource::Uniform { first, last, stream }
         }
-        _ => KeySource::Sequence { next: world.sequences.get(name).copied().unwrap_or(spec.first) },
+        KeySpec::Sequence { first } => {
+            KeySource::Sequence { next: world.sequences.get(name).copied().unwrap_or(first) }
+        }
     };
     scenario.keys.iter().map(of).collect()
 }

@@ -3,16 +3,20 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use sim_actors::coordinator::attempt::Backoff;
 use sim_actors::{
-    AppInstance, AppVersion, Arrivals, Background, Balancer, DeploymentSettings, Event, InstanceSettings,
-    KeySource, LockManager, Player, RequestScript, Service, Step,
+    AppInstance, AppVersion, Arrivals, Background, Balancer, Burst, Connections, DeploymentSettings, Event,
+    InstanceSettings, KeySource, LockManager, Player, RateProfile, RequestScript, Service, Spacing, Step,
+    Zipf,
 };
 use sim_clock::{ActorId, Nanos, Scheduler, Seed};
 use sql_engine::{Database, StatementId};
 use transactions::{SessionId, SessionSettings};
 
 use crate::load::Loaded;
-use crate::model::{Arrivals as Arriving, KeySpec, Scenario, ServiceTime, StatementSpec, VersionSpec};
+use crate::model::{
+    Arrivals as Arriving, KeySpec, Scenario, ServiceTime, StatementSpec, TrafficSpec, VersionSpec,
+};
 use crate::world::World;
 
 /// The actors so far, and what the rest of them need.
@@ -26,6 +30,8 @@ pub(crate) struct Cast<R> {
     /// The instances: name and place.
     pub(crate) instances: Vec<(String, ActorId)>,
     settings: SessionSettings,
+    /// How many connections the server has for clients.
+    limit: u32,
 }
 
 /// The lock manager comes first: all others send to it.
@@ -49,6 +55,7 @@ impl<R> Cast<R> {
             clients: Vec::new(),
             instances: Vec::new(),
             settings: SessionSettings { deadlock_timeout, ..SessionSettings::default() },
+            limit: scenario.database.max_connections,
         };
         if traffic {
             cast.add_application(scenario, world, scheduler);
@@ -71,7 +78,9 @@ impl<R> Cast<R> {
 
     /// All actors, the server first. `questioner` is the session whose texts the server answers.
     pub(crate) fn take_stage(self, questioner: SessionId) -> Vec<Player<R>> {
-        let server = LockManager::new(self.database, self.clients, questioner);
+        let open = u32::try_from(self.clients.len()).unwrap_or(u32::MAX);
+        let connections = Connections { limit: self.limit, open };
+        let server = LockManager::new(self.database, self.clients, &[questioner], connections);
         std::iter::once(Player::Server(server)).chain(self.players).collect()
     }
 
@@ -92,9 +101,8 @@ impl<R> Cast<R> {
             .iter()
             .all(|at| versions[*at].statements.iter().all(|one| self.database.check(*one).is_ok()));
         let first = BALANCER.0 + 1;
-        let places: Vec<ActorId> = (first..first + spec.instances).map(ActorId).collect();
-        let mut balancer =
-            Balancer::new(arrivals(scenario, &keys), sources(scenario, world), places, deployed);
+        let places = (first..first + spec.instances).map(|place| (ActorId(place), deployed)).collect();
+        let mut balancer = Balancer::new(arrivals(scenario, &keys), sources(scenario, world), places);
         if deployed {
             for (at, key) in balancer.first_arrivals() {
                 scheduler.set_timer(at, BALANCER, key);
@@ -109,11 +117,18 @@ impl<R> Cast<R> {
             let unhealthy = spec.fails_health_check.get(&name).map_or(&[][..], Vec::as_slice);
             let is_unhealthy = |at: &usize| unhealthy.contains(&spec.versions[*at].name);
             let settings = InstanceSettings {
-                name: name.clone(),
+                name: name.as_str().into(),
                 server: SERVER,
                 balancer: BALANCER,
                 versions: Rc::clone(&versions),
+                pool_size: spec.pool_size,
+                session: self.settings,
                 acquire_timeout: spec.acquire_timeout.0,
+                times_out_at_handover: false,
+                attempts: 1,
+                backoff: Backoff::Fixed(Nanos::ZERO),
+                health_check: None,
+                ejection: None,
                 rollback,
                 deployment: DeploymentSettings {
                     drain_timeout: spec.drain_timeout.0,
@@ -123,7 +138,7 @@ impl<R> Cast<R> {
             };
             let service = Seed(scenario.seed).stream(&format!("service/{name}"));
             self.instances.push((name.clone(), place));
-            self.add(name, Player::Instance(AppInstance::new(settings, *version, sessions, service)));
+            self.add(name, Player::Instance(AppInstance::new(settings, *version, sessions, service, true)));
         }
     }
 
@@ -142,7 +157,8 @@ impl<R> Cast<R> {
             let every = spec.every.map(|span| span.0);
             let rollback = self.plain_step("ROLLBACK");
             scheduler.set_timer(spec.start.0, place, 0);
-            let player = Background::new(SERVER, session, steps, every, rollback);
+            let service = Seed(scenario.seed).stream(&format!("background/{}", spec.name));
+            let player = Background::new(SERVER, session, steps, every, rollback, service);
             self.add(spec.name.clone(), Player::Background(player));
         }
     }
@@ -175,7 +191,8 @@ impl<R> Cast<R> {
     fn step(&mut self, spec: &StatementSpec, keys: &[String]) -> Step {
         let service = match spec.service_time() {
             ServiceTime::Modelled => Service::Modelled,
-            ServiceTime::Fixed(span) | ServiceTime::Lognormal { p50: span, .. } => Service::Fixed(span.0),
+            ServiceTime::Fixed(span) => Service::Fixed(span.0),
+            ServiceTime::Lognormal { p50, p99 } => Service::lognormal(p50.0, p99.0),
             ServiceTime::Exponential(span) => Service::Exponential(span.0),
         };
         let place = |name: &String| keys.iter().position(|key| key == name);
@@ -215,33 +232,54 @@ fn request_keys(scenario: &Scenario, kinds: &[&str]) -> BTreeMap<String, Vec<Str
 
 fn arrivals(scenario: &Scenario, keys: &BTreeMap<String, Vec<String>>) -> Vec<Arrivals> {
     let place = |name: &String| scenario.keys.keys().position(|key| key == name);
-    let of = |traffic: &crate::model::TrafficSpec| Arrivals {
-        mean_gap: mean_gap(rate(&traffic.arrivals)),
-        stream: Seed(scenario.seed).stream(&format!("arrivals/{}", traffic.request)),
+    let of = |(request, traffic): (u32, &TrafficSpec)| Arrivals {
+        request,
+        rate: rate(&traffic.arrivals),
+        spacing: match traffic.arrivals {
+            Arriving::Constant { .. } => Spacing::Constant,
+            _ => Spacing::Poisson,
+        },
+        stream: Seed(scenario.seed).stream(&arrivals_stream(&scenario.traffic[..request as usize], traffic)),
         keys: keys.get(&traffic.request).into_iter().flatten().filter_map(place).collect(),
     };
-    scenario.traffic.iter().map(of).collect()
+    (0..).zip(&scenario.traffic).map(of).collect()
 }
 
-/// Requests a second at the start of traffic.
-fn rate(arrivals: &Arriving) -> f64 {
-    match arrivals {
-        Arriving::Poisson { rate } | Arriving::Constant { rate } | Arriving::Burst { rate, .. } => *rate,
-        Arriving::Daily { points, .. } => points.first().map_or(0.0, |point| point.1),
+/// The name of an entry's stream: further entries of a request draw from streams of their own.
+fn arrivals_stream(before: &[TrafficSpec], traffic: &TrafficSpec) -> String {
+    match before.iter().filter(|earlier| earlier.request == traffic.request).count() {
+        0 => format!("arrivals/{}", traffic.request),
+        nth => format!("arrivals/{} #{}", traffic.request, nth + 1),
     }
 }
 
-/// The mean time between arrivals; a rate of 0 means never.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
-fn mean_gap(rate: f64) -> Nanos {
-    Nanos((1e9 / rate) as u64)
+/// Requests a second over the time of the rehearsal.
+fn rate(arrivals: &Arriving) -> RateProfile {
+    const DAY: Nanos = Nanos::from_secs(86_400);
+    match arrivals {
+        Arriving::Poisson { rate } | Arriving::Constant { rate } => RateProfile::flat(*rate),
+        Arriving::Daily { points, starts_at } => {
+            // Counted from the rehearsal's start, not from midnight.
+            let since_start = |time: Nanos| Nanos((time.0 + DAY.0 - starts_at.0.0) % DAY.0);
+            let mut curve: Vec<(Nanos, f64)> =
+                points.iter().map(|point| (since_start(point.0.0), point.1)).collect();
+            curve.sort_by_key(|point| point.0);
+            RateProfile { curve, period: DAY, ..RateProfile::default() }
+        }
+        Arriving::Burst { at, lasts, rate } => {
+            let burst = Burst { at: at.0, length: lasts.0, rate: *rate };
+            RateProfile { bursts: vec![burst], ..RateProfile::default() }
+        }
+    }
 }
 
 fn sources(scenario: &Scenario, world: &World) -> Vec<KeySource> {
+    let stream = |name: &str| Seed(scenario.seed).stream(&format!("keys/{name}"));
     let of = |(name, spec): (&String, &KeySpec)| match *spec {
-        KeySpec::Uniform { first, last } | KeySpec::Zipf { first, last, .. } => {
-            let stream = Seed(scenario.seed).stream(&format!("keys/{name}"));
-            KeySource::Uniform { first, last, stream }
+        KeySpec::Uniform { first, last } => KeySource::Uniform { first, last, stream: stream(name) },
+        KeySpec::Zipf { first, last, exponent } => {
+            let law = Zipf::new(last.abs_diff(first).saturating_add(1), exponent);
+            KeySource::Zipf { first, law, stream: stream(name) }
         }
         KeySpec::Sequence { first } => {
             KeySource::Sequence { next: world.sequences.get(name).copied().unwrap_or(first) }

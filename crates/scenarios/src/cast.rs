@@ -303,7 +303,6 @@ fn process(arrivals: &Arriving) -> (RateProfile, Spacing) {
 }
 
 fn sources(scenario: &Scenario, world: &World) -> Vec<KeySource> {
-    let stream = |name: &str| Seed(scenario.seed).stream(&format!("keys/{name}"));
     let of = |(name, spec): (&String, &KeySpec)| match *spec {
         KeySpec::Uniform { first, last } => {
             KeySource::Uniform { first, last, stream: key_stream(scenario, name) }

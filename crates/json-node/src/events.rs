@@ -25,7 +25,8 @@ fn columns(event: &Event) -> Body {
             ("object", json!(object_of(event.tag))),
         ]),
         Event::Arrived { request } => object([("event", json!("arrived")), ("request", json!(request))]),
-        Event::Started { request, waited } => {
+        Event::Queued { request } => object([("event", json!("queued")), ("request", json!(request))]),
+        Event::Started { request, waited, .. } => {
             object([("event", json!("started")), ("request", json!(request)), ("waited_ns", json!(waited.0))])
         }
         Event::Freed { request } => object([("event", json!("freed")), ("request", json!(request))]),

@@ -28,7 +28,7 @@ pub(crate) struct Cast<R> {
     /// The names of actors, by their place.
     pub(crate) names: Vec<String>,
     /// Whose each session is.
-    clients: Vec<ActorId>,
+    pub(crate) clients: Vec<ActorId>,
     /// The instances: name and place.
     pub(crate) instances: Vec<(String, ActorId)>,
     settings: SessionSettings,
@@ -36,6 +36,10 @@ pub(crate) struct Cast<R> {
     limit: u32,
     /// How many it refused before the start.
     pub(crate) refused: u32,
+    /// Whether the server watches who waits for whom.
+    pub(crate) watched: bool,
+    /// The text of each prepared statement.
+    pub(crate) texts: BTreeMap<StatementId, String>,
 }
 
 /// The lock manager comes first: all others send to it.
@@ -63,6 +67,8 @@ impl<R> Cast<R> {
                 .max_connections
                 .saturating_sub(scenario.database.superuser_reserved_connections),
             refused: 0,
+            watched: false,
+            texts: BTreeMap::new(),
         };
         if traffic {
             cast.add_application(scenario, world, scheduler);
@@ -74,6 +80,12 @@ impl<R> Cast<R> {
     /// The place of the next actor that is added.
     pub(crate) fn next_actor(&self) -> ActorId {
         ActorId(u32::try_from(self.names.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Whose each session is, by its number.
+    pub(crate) fn session_names(&self, names: &[String]) -> Vec<(String, ActorId)> {
+        let of = |client: &ActorId| (names.get(client.0 as usize).cloned().unwrap_or_default(), *client);
+        self.clients.iter().map(of).collect()
     }
 
     /// A session of the next actor.
@@ -97,7 +109,10 @@ impl<R> Cast<R> {
     pub(crate) fn take_stage(self, questioner: SessionId) -> Vec<Player<R>> {
         let open = u32::try_from(self.clients.len()).unwrap_or(u32::MAX);
         let connections = Connections { limit: self.limit, open };
-        let server = LockManager::new(self.database, self.clients, &[questioner], connections);
+        let mut server = LockManager::new(self.database, self.clients, &[questioner], connections);
+        if self.watched {
+            server = server.watched();
+        }
         std::iter::once(Player::Server(server)).chain(self.players).collect()
     }
 
@@ -248,7 +263,9 @@ impl<R> Cast<R> {
 
     fn prepare(&mut self, sql: &str) -> StatementId {
         // The text was parsed when the scenario was checked.
-        self.database.prepare(sql).unwrap_or_else(|error| unreachable!("{error}: {sql}"))
+        let id = self.database.prepare(sql).unwrap_or_else(|error| unreachable!("{error}: {sql}"));
+        self.texts.insert(id, sql.split_whitespace().collect::<Vec<_>>().join(" "));
+        id
     }
 }
 

@@ -10,12 +10,14 @@ mod check;
 mod load;
 mod model;
 mod rehearse;
+mod run;
 mod units;
 mod world;
 
 pub use load::{DEFAULT, Loaded, MigrationFile, MigrationPart, MigrationPlan, ScenarioError};
 pub use model::*;
 pub use rehearse::{EventObserver, Observed, Rehearsed, RunOptions, rehearse};
+pub use run::run;
 pub use sql_engine::TableBackup;
 pub use units::{Share, Size, Span, TimeOfDay};
 pub use world::World;

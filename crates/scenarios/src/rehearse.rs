@@ -186,7 +186,7 @@ fn leave_stage<R>(
 }
 
 impl<R> Cast<R> {
-    fn fleet(&self, world: &World) -> Vec<Managed> {
+    pub(crate) fn fleet(&self, world: &World) -> Vec<Managed> {
         let managed = |(at, (name, actor)): (usize, &(String, ActorId))| Managed {
             name: name.clone(),
             actor: *actor,

@@ -69,6 +69,44 @@ impl World {
         Ok(())
     }
 
+    /// Runs the migration files that come before the rehearsed ones, unless the schema is given.
+    ///
+    /// # Errors
+    /// When one of them fails.
+    pub fn apply_earlier(&mut self, loaded: &Loaded) -> Result<(), ScenarioError> {
+        if !loaded.scenario.database.schema.is_empty() {
+            return Ok(());
+        }
+        for file in &loaded.plan.earlier {
+            for statement in file.parts.iter().flat_map(|part| &part.statements) {
+                self.run(loaded, &format!("{} line {}", file.name, statement.line), &statement.sql)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sees to it that the first version's statements fit the schema: else nothing would be rehearsed.
+    ///
+    /// # Errors
+    /// The first statement that does not.
+    pub fn must_serve(&self, loaded: &Loaded) -> Result<(), ScenarioError> {
+        let mut database = self.database.clone();
+        let versions = &loaded.scenario.application.versions;
+        for version in self.versions.iter().filter_map(|at| versions.get(*at)) {
+            for statement in version.requests.iter().flat_map(|request| &request.statements) {
+                let fits = database.prepare(&statement.sql).and_then(|id| database.check(id));
+                fits.map_err(|error| {
+                    let sql = &statement.sql;
+                    loaded.contradiction(format!(
+                        "version {:?} sends {sql:?}, which fails on the schema as it is: {error}",
+                        version.name
+                    ))
+                })?;
+            }
+        }
+        Ok(())
+    }
+
     fn run(&mut self, loaded: &Loaded, what: &str, sql: &str) -> Result<(), ScenarioError> {
         self.database.script(sql).map_err(|error| loaded.contradiction(format!("{what}: {error}")))
     }

@@ -28,6 +28,13 @@ pub enum Event {
         request: u32,
         /// How long it waited for the connection.
         waited: Nanos,
+        /// Whether it had to queue for it.
+        queued: bool,
+    },
+    /// All connections of the instance's pool are in use: it queues for one.
+    Queued {
+        /// Which kind.
+        request: u32,
     },
     /// It has no more use for the connection.
     Freed {
@@ -148,8 +155,9 @@ impl Traced for Event {
                 hash.word(step_word(*step));
             }
             Self::Arrived { request } => hash.word(kind(5, *request)),
-            Self::Started { request, waited } => {
-                hash.word(kind(6, *request));
+            Self::Queued { request } => hash.word(kind(14, *request)),
+            Self::Started { request, waited, queued } => {
+                hash.word(kind(6, *request) | u64::from(*queued) << 48);
                 hash.word(waited.0);
             }
             Self::Freed { request } => hash.word(kind(7, *request)),

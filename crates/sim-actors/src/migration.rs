@@ -32,6 +32,7 @@ pub struct MigrationCoordinator<R> {
     /// Whether the run ends with the story.
     ends_run: bool,
     statements: u32,
+    texts: Vec<Box<str>>,
     outcome: Option<R>,
 }
 
@@ -46,7 +47,20 @@ impl<R> MigrationCoordinator<R> {
         versions: Vec<String>,
     ) -> Self {
         let (deploying, outcome, begun, ends_run, statements) = (None, None, false, true, 0);
-        Self { story, server, session, fleet, versions, deploying, begun, ends_run, statements, outcome }
+        let texts = Vec::new();
+        Self {
+            story,
+            server,
+            session,
+            fleet,
+            versions,
+            deploying,
+            begun,
+            ends_run,
+            statements,
+            texts,
+            outcome,
+        }
     }
 
     /// Lets the run go on after the story.
@@ -59,6 +73,12 @@ impl<R> MigrationCoordinator<R> {
     /// What the story came to, if it has ended.
     pub fn take_outcome(&mut self) -> Option<R> {
         self.outcome.take()
+    }
+
+    /// The statements that it has sent, in order.
+    #[must_use]
+    pub fn texts(&self) -> &[Box<str>] {
+        &self.texts
     }
 
     fn resume(&mut self, mut answer: Option<Answer>, cx: &mut Context<'_, Message, Event>) {
@@ -87,7 +107,8 @@ impl<R> MigrationCoordinator<R> {
                 self.statements += 1;
                 self.log(StatementStep::Begins, cx);
                 tracing::debug!(at = %cx.now(), sql, "migration statement");
-                let (session, sql) = (self.session, sql.into());
+                let (session, sql): (_, Box<str>) = (self.session, sql.into());
+                self.texts.push(sql.clone());
                 cx.send(self.server, Message::Query { session, sql, timeouts });
                 None
             }

@@ -99,8 +99,10 @@ impl WaitWatch {
 
     fn root(&self, database: &Database, session: SessionId) -> Root {
         let sent = self.sent.get(session.0 as usize).cloned().flatten();
-        let idle =
-            matches!(database.state(session), SessionState::IdleInTransaction | SessionState::IdleInFailedTransaction);
+        let idle = matches!(
+            database.state(session),
+            SessionState::IdleInTransaction | SessionState::IdleInFailedTransaction
+        );
         Root { session, sent, idle }
     }
 
@@ -108,10 +110,8 @@ impl WaitWatch {
     pub(crate) fn look(&mut self, database: &Database, now: Nanos) -> bool {
         let waiters = database.waiters();
         self.ticking = !waiters.is_empty();
-        let first: BTreeMap<SessionId, SessionId> = waiters
-            .iter()
-            .filter_map(|waiter| Some((waiter.session, *waiter.blockers.first()?)))
-            .collect();
+        let first: BTreeMap<SessionId, SessionId> =
+            waiters.iter().filter_map(|waiter| Some((waiter.session, *waiter.blockers.first()?))).collect();
         for waiter in &waiters {
             let mut head = waiter.session;
             // A chain in which a deadlock has not been found yet has no head.

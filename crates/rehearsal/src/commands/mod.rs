@@ -5,6 +5,7 @@ mod conform;
 mod explain;
 mod locks;
 mod node;
+mod run;
 mod trace;
 
 use std::process::ExitCode;
@@ -12,6 +13,7 @@ use std::process::ExitCode;
 /// What the program is asked to do.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
+    Run(run::Args),
     Node(node::Args),
     /// Check migration files.
     Check(Box<check::Args>),
@@ -31,6 +33,7 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
+            Self::Run(args) => args.run(),
             Self::Node(args) => args.run(),
             Self::Check(args) => args.run(),
             Self::Explain(args) => args.run(),

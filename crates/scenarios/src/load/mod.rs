@@ -74,6 +74,9 @@ macro_rules! embedded {
 /// The scenario that is used when none is named.
 pub const DEFAULT: &str = include_str!("../../../../sim-scenarios/default.toml");
 
+const RUN: &str = include_str!("../../../../sim-scenarios/alter-behind-long-select.toml");
+const RUN_SQL: &str = include_str!("../../../../sim-scenarios/alter-behind-long-select/0001_add_column.sql");
+
 const DEFAULT_MIGRATIONS: [(&str, &str); 4] = embedded!(
     "0001_create_users.down.sql",
     "0001_create_users.up.sql",
@@ -88,6 +91,21 @@ impl Loaded {
     /// Never, as a test shows.
     pub fn embedded() -> Result<Self, ScenarioError> {
         Self::embedded_text(DEFAULT)
+    }
+
+    /// The scenario that `rehearsal run` takes when none is named.
+    ///
+    /// # Errors
+    /// Never, as a test shows.
+    pub fn embedded_run() -> Result<Self, ScenarioError> {
+        let path = Path::new("sim-scenarios/alter-behind-long-select.toml");
+        let scenario = read_scenario(path, RUN)?;
+        let plan = MigrationPlan::of(
+            &scenario.migration,
+            &[("0001_add_column.sql".into(), RUN_SQL.to_owned())],
+            &[],
+        )?;
+        Ok(Self { migrations: plan.migrations(), plan, scenario, path: path.to_owned() })
     }
 
     /// A text that takes the place of the embedded default, with the embedded migrations.
@@ -132,6 +150,12 @@ impl Loaded {
         (spec.directory, spec.files) = (Some(folder.display().to_string()), Vec::new());
         self.plan = MigrationPlan::read(spec, Path::new("."))?;
         Ok(self)
+    }
+
+    /// Its name: that of its file, without the ending.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
     }
 
     /// An error about the scenario's own contents.

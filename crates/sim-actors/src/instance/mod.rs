@@ -127,6 +127,7 @@ impl AppInstance {
             self.begin(connection, waiting, cx);
             return 0;
         }
+        cx.log(Event::Queued { request: waiting.request });
         waiting.ticket = self.pool.ticket();
         let ticket = waiting.ticket;
         if !self.settings.times_out_at_handover {
@@ -137,7 +138,8 @@ impl AppInstance {
     }
 
     fn begin(&mut self, connection: usize, waiting: Waiting, cx: &mut Context<'_, Message, Event>) {
-        cx.log(Event::Started { request: waiting.request, waited: cx.now() - waiting.queued });
+        let (waited, queued) = (cx.now() - waiting.queued, waiting.ticket != 0);
+        cx.log(Event::Started { request: waiting.request, waited, queued });
         self.pool.begin(connection, Running::new(waiting));
         self.proceed(connection, cx);
     }

@@ -13,7 +13,7 @@ use crate::message::Keys;
 /// A request that waits for a connection.
 #[derive(Clone, Debug)]
 pub(super) struct Waiting {
-    /// Its place in the queue, ascending.
+    /// Its place in the queue, ascending; 0 for none.
     pub(super) ticket: u64,
     pub(super) request: u32,
     pub(super) keys: Keys,

@@ -1,0 +1,292 @@
+//! `rehearsal run`: a scenario carried out, and what its users would have felt.
+//!
+//! ```text
+//!   Loaded ─► World ─► Cast ─► actors ─► event log ─► Collector ─┐
+//!                                 └────► WaitWatch ─────────────┴► Report ─► judge ─► verdict
+//! ```
+
+mod collect;
+mod histogram;
+mod story;
+mod waits;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use reports::{
+    Assumption, Bar, Basis, Budget, Connections, Figure, Migration, PoolUse, Report, Track, Unit, Verdict,
+};
+use sim_actors::coordinator::Failure;
+use sim_actors::coordinator::coroutine::Coroutine;
+use sim_actors::{Event, MigrationCoordinator, Player, RunMode};
+use sim_clock::{ActorId, Nanos, Scheduler, Seed};
+
+use crate::cast::{Cast, SERVER};
+use crate::load::{Loaded, ScenarioError};
+use crate::model::{Allowance, Scenario};
+use crate::rehearse::EventObserver;
+use crate::world::World;
+
+use collect::{Collector, ms};
+use story::Outcome;
+
+/// No rehearsal goes on for longer than a week.
+const HORIZON: Nanos = Nanos::from_secs(7 * 86_400);
+
+/// Carries a scenario out and reports on it; `observer` sees every event.
+///
+/// # Errors
+/// When the scenario's own SQL fails, or its statements do not fit its schema.
+pub fn run(
+    loaded: &Loaded,
+    mode: RunMode,
+    observer: Option<Rc<EventObserver>>,
+) -> Result<Report, ScenarioError> {
+    let scenario = &loaded.scenario;
+    let mut world = World::new(loaded)?;
+    world.apply_earlier(loaded)?;
+    world.fill_tables(loaded)?;
+    world.must_serve(loaded)?;
+    let mut scheduler = Scheduler::new(HORIZON);
+    let mut cast = Cast::gather(loaded, &world, true, &mut scheduler);
+    cast.watched = true;
+    let coordinator = cast.next_actor();
+    let session = cast.connect("migration", coordinator);
+    let fleet = cast.fleet(&world);
+    let versions = scenario.application.versions.iter().map(|version| version.name.clone()).collect();
+    let (files, told) = (loaded.plan.files.clone(), scenario.clone());
+    let chance = Seed(scenario.seed).stream("jitter");
+    let story = Coroutine::new(chance, |port| story::tell(port, files, told));
+    cast.players
+        .push(Player::Coordinator(MigrationCoordinator::new(story, SERVER, session, fleet, versions)));
+    scheduler.set_timer(scenario.migration.start.0, coordinator, 0);
+
+    let mut names = cast.names.clone();
+    names.push("migration".to_owned());
+    let texts = std::mem::take(&mut cast.texts);
+    let sessions = cast.session_names(&names);
+    let connections = u32::try_from(cast.clients.len()).unwrap_or(u32::MAX);
+    let collector = Collector::new(scenario.traffic.len(), session, connections, cast.refused);
+    let collector = Rc::new(RefCell::new(collector));
+    let (taking, actors) = (Rc::clone(&collector), names.clone());
+    scheduler.log.observe(Box::new(move |at, actor: ActorId, event: &Event| {
+        let name = actors.get(actor.0 as usize).map_or("", String::as_str);
+        taking.borrow_mut().take(at, actor, name, event);
+        if let Some(observer) = &observer {
+            observer(at, name, event);
+        }
+    }));
+    let players = cast.take_stage(session);
+    let players = sim_actors::run(mode, players, &mut scheduler);
+    scheduler.log.unobserve();
+    let mut collector = collector.borrow_mut();
+    let stage = Stage { scenario, loaded, texts, sessions, names, migration: session, end: scheduler.now() };
+    Ok(report(&stage, &mut collector, players))
+}
+
+/// What a report needs besides what was collected.
+struct Stage<'a> {
+    scenario: &'a Scenario,
+    loaded: &'a Loaded,
+    texts: std::collections::BTreeMap<sql_engine::StatementId, String>,
+    /// Whose each session is, by number.
+    sessions: Vec<(String, ActorId)>,
+    /// The actors' names.
+    names: Vec<String>,
+    migration: transactions::SessionId,
+    end: Nanos,
+}
+
+type Players = Vec<Player<Result<Outcome, Failure>>>;
+
+fn report(stage: &Stage<'_>, collector: &mut Collector, players: Players) -> Report {
+    let (scenario, end) = (stage.scenario, stage.end);
+    let (mut watch, mut outcome, mut waits) = (sim_actors::WaitWatch::default(), None, Vec::new());
+    let kinds: Vec<String> =
+        scenario.traffic.iter().map(|one| format!("{}/{}", scenario.application.name, one.request)).collect();
+    let (mut classes, overall, series, mut gantt) = collector.finish(end, &kinds);
+    for player in players {
+        match player {
+            Player::Server(mut server) => {
+                watch = server.take_watch().unwrap_or_default();
+                let (database, _) = server.into_parts();
+                waits = waits::lock_waits(&database, &collector.waits);
+            }
+            Player::Coordinator(mut coordinator) => {
+                outcome = coordinator.take_outcome();
+                waits::name_statements(&mut collector.statements, coordinator.texts());
+            }
+            _ => {}
+        }
+    }
+    classes.sort_by(|a, b| b.longest_stall_ms.total_cmp(&a.longest_stall_ms));
+    let pools = pools(stage, collector);
+    let migration = migration(collector, outcome, end);
+    gantt.insert(0, migration_track(&migration, end));
+    let told = waits::tell(stage, collector, &watch);
+    let mut report = Report {
+        scenario: stage.loaded.name(),
+        description: String::new(),
+        seed: scenario.seed,
+        postgres: scenario.database.version,
+        span_ms: ms(end),
+        cut: None,
+        verdict: Verdict {
+            within_budget: false,
+            headline: String::new(),
+            reasons: Vec::new(),
+            remedies: Vec::new(),
+            budget: Vec::new(),
+        },
+        classes,
+        overall,
+        waits,
+        pools,
+        connections: Connections {
+            limit: scenario.database.max_connections,
+            peak: collector.connections.0,
+            refused: collector.connections.1,
+        },
+        migration,
+        blame: told.blame,
+        chain: told.chain,
+        worst_moment: told.worst,
+        series,
+        gantt,
+        assumptions: assumptions(scenario),
+        not_modelled: not_modelled(scenario),
+    };
+    report.verdict = reports::judge(&report, &budget(scenario));
+    report
+}
+
+fn pools(stage: &Stage<'_>, collector: &Collector) -> Vec<PoolUse> {
+    let size = stage.scenario.application.pool_size;
+    let span = u128::from(stage.end.0.max(1));
+    let of = |(actor, pool): (&ActorId, &collect::PoolTally)| PoolUse {
+        instance: stage.names.get(actor.0 as usize).cloned().unwrap_or_default(),
+        size,
+        mean_in_use: mean(pool.used, span),
+        peak_in_use: pool.peak_in_use,
+        peak_queue: pool.peak_queue,
+        exhausted_ms: ms(pool.exhausted),
+        first_exhausted_ms: pool.first_exhausted.map(ms),
+    };
+    collector.pools.iter().map(of).collect()
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn mean(sum: u128, span: u128) -> f64 {
+    sum as f64 / span as f64
+}
+
+fn migration(collector: &mut Collector, outcome: Option<Result<Outcome, Failure>>, end: Nanos) -> Migration {
+    let statements = std::mem::take(&mut collector.statements);
+    let start_ms = statements.first().map_or(0.0, |first| first.start_ms);
+    let outcome = match outcome {
+        None => {
+            let attempts = u32::try_from(statements.len()).unwrap_or(u32::MAX);
+            return Migration { start_ms, attempts, statements, ..Migration::default() };
+        }
+        Some(Err(failure)) => {
+            Outcome { failure: Some(failure.text), span: (Nanos::ZERO, end), ..Outcome::default() }
+        }
+        Some(Ok(outcome)) => outcome,
+    };
+    Migration {
+        succeeded: Some(outcome.failure.is_none()),
+        failure: outcome.failure,
+        start_ms: ms(outcome.span.0),
+        end_ms: Some(ms(outcome.span.1)),
+        attempts: outcome.attempts,
+        failed_attempts: outcome.failed,
+        statements,
+    }
+}
+
+fn migration_track(migration: &Migration, end: Nanos) -> Track {
+    let mut bars = Vec::new();
+    for statement in &migration.statements {
+        let to_ms = statement.end_ms.unwrap_or(ms(end));
+        let granted = (statement.start_ms + statement.waited_ms).min(to_ms);
+        let mut bar = |from_ms: f64, to_ms: f64, state: &str| {
+            if to_ms > from_ms {
+                bars.push(Bar { from_ms, to_ms, label: statement.sql.clone(), state: state.to_owned() });
+            }
+        };
+        bar(statement.start_ms, granted, "waits");
+        bar(granted, to_ms, if statement.failure.is_some() { "failed" } else { "works" });
+    }
+    Track { name: "migration".to_owned(), kind: "migration".to_owned(), bars }
+}
+
+fn budget(scenario: &Scenario) -> Budget {
+    let spec = &scenario.budget;
+    let time = |span: crate::units::Span| Figure::new(ms(span.0), Unit::Milliseconds, Basis::Measured);
+    #[allow(clippy::cast_precision_loss, reason = "shares are in millionths, counts are small")]
+    let failed = |allowance: Allowance| match allowance {
+        Allowance::Count(count) => Figure::new(count as f64, Unit::Count, Basis::Measured),
+        Allowance::Share(share) => Figure::new(share.0 as f64 / 1e6, Unit::Share, Basis::Measured),
+    };
+    Budget {
+        longest_stall: spec.longest_stall.map(time),
+        failed_requests: spec.failed_requests.map(failed),
+        p99: spec.p99.map(time),
+        migration_time: spec.migration_time.map(time),
+    }
+}
+
+/// What nobody measured and the result rests on.
+fn assumptions(scenario: &Scenario) -> Vec<Assumption> {
+    let mut list = Vec::new();
+    let mut add = |what: String, value: String, note: &str| {
+        list.push(Assumption { what, value, basis: Basis::Assumed, note: note.to_owned() });
+    };
+    for (name, span) in &scenario.database.rates {
+        add(format!("database.rates.{name}"), span.to_string(), "a rate of the scenario's author");
+    }
+    let versions = scenario.application.versions.iter().flat_map(|version| &version.requests);
+    let modelled = versions.flat_map(|request| &request.statements).filter(|one| one.takes.is_none()).count();
+    if modelled > 0 {
+        let note = "statements without `takes` take as long as the cost model has it";
+        add("service times".to_owned(), format!("{modelled} statements by the cost model"), note);
+    }
+    add(
+        "work of the migration".to_owned(),
+        "by the cost model".to_owned(),
+        "from rows and bytes; rates can be set",
+    );
+    list
+}
+
+/// What the scenario has and the simulation leaves out.
+fn not_modelled(scenario: &Scenario) -> Vec<String> {
+    let mut list =
+        vec!["CPU and I/O contention between statements, replication lag, the planner's choices".to_owned()];
+    let mut leave_out = |is_there: bool, what: &str| {
+        if is_there {
+            list.push(format!("{what}: in the scenario, but not simulated yet"));
+        }
+    };
+    leave_out(!scenario.applications.is_empty(), "[[applications]]");
+    leave_out(scenario.traffic_trace.is_some(), "[traffic_trace]");
+    leave_out(scenario.database.statement_overhead.0 > Nanos::ZERO, "database.statement_overhead");
+    leave_out(scenario.migration.batch_size.is_some(), "migration.batch_size");
+    leave_out(
+        scenario.tables.iter().any(|table| table.data.is_none()),
+        "tables without `data`: they are empty",
+    );
+    let simulated = |deployment: &crate::model::DeploymentSpec| {
+        use crate::model::{DeploymentStart, DeploymentStrategy};
+        matches!(deployment.start, DeploymentStart::Before | DeploymentStart::After)
+            && matches!(deployment.strategy, DeploymentStrategy::Rolling { batch_size: 1 })
+            && !deployment.migrate_on_start
+            && !deployment.fails_health_check
+    };
+    let others = scenario.deployments.iter().any(|deployment| !simulated(deployment));
+    leave_out(
+        others,
+        "deployments other than rolling ones, one instance at a time, before or after the migration",
+    );
+    list
+}

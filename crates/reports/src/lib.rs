@@ -1,12 +1,8 @@
-//! The result of a rehearsal: as data, as text, as a page.
+//! The result of a rehearsal: as data, as JSON, as text; and the verdict on it.
 //!
 //! ```text
-//!                      ┌─► text      the terminal's page, 100 columns
-//!   Report ── judge ──►├─► html      one self-contained page, drawn here
-//!   (model)  (verdict) ├─► json      the data itself
-//!                      ├─► compare   two side by side
-//!                      └─► seeds     distributions over many
-//!   what happened ───────► perfetto  a trace for the Perfetto UI, written as a stream
+//!   Report ── judge ──►┬─► text   the terminal's page, 100 columns
+//!   (model)  (verdict) └─► json   the data itself
 //! ```
 //!
 //! Invariant: every view shows the same numbers, and equal reports give equal bytes.

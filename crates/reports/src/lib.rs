@@ -1,14 +1,16 @@
-//! The result of a rehearsal: as data, as JSON, as text; and the verdict on it.
+//! The result of a rehearsal: as data, as JSON, as text, as a page; and the verdict on it.
 //!
 //! ```text
 //!   Report ── judge ──►┬─► text   the terminal's page, 100 columns
-//!   (model)  (verdict) └─► json   the data itself
+//!   (model)  (verdict) ├─► html   one page with charts, to be opened from a file
+//!                      └─► json   the data itself
 //! ```
 //!
 //! Invariant: every view shows the same numbers, and equal reports give equal bytes.
 //! Deliberately absent: simulation. Everything here is given.
 
 mod facts;
+pub mod html;
 pub mod json;
 mod model;
 pub mod text;

@@ -41,7 +41,7 @@ pub(super) fn blame(report: &Report) -> String {
     if report.blame.is_empty() {
         return String::new();
     }
-    let mut table = Table::new(&[">share", "", ">request-seconds", "session", "doing"]);
+    let mut table = Table::new(&[">share", "", ">waited behind it", "session", "doing"]);
     for (place, blame) in report.blame.iter().enumerate() {
         let seconds =
             number(&format!("/blame/{place}/request_seconds"), Unit::RequestSeconds, blame.request_seconds);

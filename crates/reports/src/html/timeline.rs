@@ -10,6 +10,19 @@ use crate::{Report, Track};
 
 /// Bars of a migration beyond these are marked as one span: a hundred stripes would hide the curves.
 const BANDS: usize = 60;
+/// A peak beyond so many times the most that arrive is cut off, and the key says so.
+const PEAK: f64 = 4.0;
+/// The states of a bar, as words and as classes of the style sheet.
+const STATES: [(&str, &str); 8] = [
+    ("works", "works"),
+    ("waits", "waits for a lock"),
+    ("failed", "failed"),
+    ("idle", "idle in transaction"),
+    ("sleeps", "sleeps"),
+    ("serving", "serves"),
+    ("draining", "drains"),
+    ("starting", "starts"),
+];
 
 pub(super) fn section(report: &Report) -> String {
     let series = &report.series;
@@ -63,17 +76,25 @@ pub(super) fn section(report: &Report) -> String {
     if charts.is_empty() {
         return "<section><h2>Over time</h2><p class=\"none\">Nothing ran, so there is nothing to draw.</p></section>".to_owned();
     }
+    let shaded = if bands.is_empty() { "" } else { "Shaded: the migration. " };
     format!(
-        "<section id=\"time\"><h2>Over time</h2><p class=\"hint\">{}</p><div class=\"timeline scroll\" tabindex=\"0\" role=\"group\" \
+        "<section id=\"time\"><h2>Over time</h2><p class=\"hint\">{shaded}Point at the charts to read them at one moment. \
+         {}</p><div class=\"timeline scroll\" tabindex=\"0\" role=\"group\" \
          aria-label=\"Charts over virtual time; arrow keys move the cursor\" data-span=\"{}\">{charts}</div></section>",
-        if bands.is_empty() {
-            "Point at the charts to read them at one moment."
-        } else {
-            "Shaded: the migration (<span class=\"chip waits\">waits for a lock</span> <span class=\"chip works\">works</span> \
-             <span class=\"chip failed\">failed</span>). Point at the charts to read them at one moment."
-        },
+        states(report),
         report.span_ms
     )
+}
+
+/// What the colours of the bars mean, of those that there are.
+fn states(report: &Report) -> String {
+    let is_there =
+        |state: &str| report.gantt.iter().flat_map(|track| &track.bars).any(|bar| bar.state == state);
+    STATES
+        .iter()
+        .filter(|(state, _)| is_there(state))
+        .map(|(state, words)| format!("<span class=\"chip {state}\">{words}</span> "))
+        .collect()
 }
 
 fn bands(report: &Report) -> Vec<Band> {
@@ -91,9 +112,7 @@ fn bands(report: &Report) -> Vec<Band> {
 
 /// A state as a class of the style sheet.
 fn class_of(state: &str) -> &'static str {
-    const KNOWN: [&str; 8] =
-        ["works", "waits", "failed", "idle", "sleeps", "draining", "starting", "serving"];
-    KNOWN.iter().find(|known| **known == state).copied().unwrap_or("other")
+    STATES.iter().map(|(known, _)| *known).find(|known| *known == state).unwrap_or("other")
 }
 
 fn key(class: &'static str, name: impl Into<String>) -> Key {
@@ -112,8 +131,12 @@ fn throughput(report: &Report, time: Time, bands: &[Band]) -> String {
         .enumerate()
         .map(|(place, one)| one + failed.get(place).copied().unwrap_or(0.0))
         .collect();
-    let greatest = arrived.iter().chain(&both).copied().fold(0.0, f64::max);
-    let mut chart = Chart::new("Requests a second", time, Scale::counts(greatest), series.interval_ms, bands);
+    let most = |values: &[f64]| values.iter().copied().fold(0.0, f64::max);
+    let (usual, greatest) = (most(&arrived), most(&arrived).max(most(&both)));
+    // What a lock held back is served in one instant: that peak would flatten everything else.
+    let cut = usual > 0.0 && greatest > PEAK * usual;
+    let scale = Scale::counts(if cut { 2.0 * usual } else { greatest });
+    let mut chart = Chart::new("Requests a second", time, scale, series.interval_ms, bands);
     chart.area("served", &[], &served);
     chart.area("failed", &served, &both);
     chart.line("arrived", &arrived.iter().map(|value| Some(*value)).collect::<Vec<_>>());
@@ -196,7 +219,7 @@ fn gantt_row(track: &Track, y: f64, time: Time) -> String {
     let mut out = format!(
         "<g><text class=\"key\" x=\"0\" y=\"{:.0}\">{}<title>{}</title></text><path class=\"grid\" d=\"M{LEFT} {:.0}H{RIGHT}\"/>",
         y + 16.0,
-        escape(&shorten(&track.name, 23)),
+        escape(&shorten(&track.name, 32)),
         escape(&track.name),
         y + ROW - 3.0
     );

@@ -8,7 +8,7 @@ use crate::units::{count, duration};
 /// The whole width of a drawing.
 pub(super) const WIDTH: f64 = 1_120.0;
 /// Left of it stand titles and names.
-pub(super) const LEFT: f64 = 226.0;
+pub(super) const LEFT: f64 = 240.0;
 /// Right end of the plots.
 pub(super) const RIGHT: f64 = 1_108.0;
 /// The height of a chart's plot.

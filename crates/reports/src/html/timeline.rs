@@ -78,8 +78,8 @@ pub(super) fn section(report: &Report) -> String {
     }
     let shaded = if bands.is_empty() { "" } else { "Shaded: the migration. " };
     format!(
-        "<section id=\"time\"><h2>Over time</h2><p class=\"hint\">{shaded}Point at the charts to read them at one moment. \
-         {}</p><div class=\"timeline scroll\" tabindex=\"0\" role=\"group\" \
+        "<section id=\"time\"><h2>Over time</h2><p class=\"hint\">{shaded}Point at the charts to read them at one moment.</p>\
+         <p class=\"states\">{}</p><div class=\"timeline scroll\" tabindex=\"0\" role=\"group\" \
          aria-label=\"Charts over virtual time; arrow keys move the cursor\" data-span=\"{}\">{charts}</div></section>",
         states(report),
         report.span_ms
@@ -147,11 +147,11 @@ fn throughput(report: &Report, time: Time, bands: &[Band]) -> String {
         whole(all.served),
         whole(all.failures())
     );
-    chart.markup(
-        &[key("served", "served"), key("failed", "failed"), key("arrived", "arrived")],
-        &summary,
-        true,
-    )
+    let mut keys = vec![key("served", "served"), key("failed", "failed"), key("arrived", "arrived")];
+    if cut {
+        keys.push(key("beyond", format!("peak off the scale: {}", count(greatest.round()))));
+    }
+    chart.markup(&keys, &summary, true)
 }
 
 fn latency(report: &Report, time: Time, bands: &[Band]) -> String {

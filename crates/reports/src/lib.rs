@@ -4,11 +4,13 @@
 //!   Report ── judge ──►┬─► text   the terminal's page, 100 columns
 //!   (model)  (verdict) ├─► html   one page with charts, to be opened from a file
 //!                      └─► json   the data itself
+//!   Report, Report ────────► compare  two of them side by side, as text or JSON
 //! ```
 //!
 //! Invariant: every view shows the same numbers, and equal reports give equal bytes.
 //! Deliberately absent: simulation. Everything here is given.
 
+mod compare;
 mod facts;
 pub mod html;
 pub mod json;
@@ -17,6 +19,7 @@ pub mod text;
 pub mod units;
 pub mod verdict;
 
+pub use compare::{Compared, Comparison, Side, compare};
 pub use model::{
     Assumption, Bar, Basis, Blame, BudgetLine, ChainLink, Connections, Figure, LockWaits, Migration,
     MigrationStatement, PoolUse, Report, RequestClass, Series, Track, Unit, Verdict, WaitEdge, WaitNode,

@@ -23,6 +23,7 @@ mod migration;
 mod player;
 mod request;
 mod shell;
+mod watch;
 
 pub use arrivals::{Arrivals, Burst, RateProfile, Replayed, Spacing, Timing};
 pub use background::Background;
@@ -36,3 +37,4 @@ pub use migration::{Managed, MigrationCoordinator};
 pub use player::Player;
 pub use request::{AppVersion, RequestScript, Service, Step};
 pub use shell::{RunMode, run};
+pub use watch::{Root, Sent, WaitWatch, Waiting, WorstMoment, object};

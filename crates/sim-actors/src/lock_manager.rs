@@ -12,6 +12,7 @@ use transactions::{
 use crate::coordinator::database::{DatabaseError, Executed, LockFailure, Timeouts};
 use crate::event::Event;
 use crate::message::Message;
+use crate::watch::{INTERVAL, Sent, WaitWatch};
 
 /// The simulated server and its clients.
 pub struct LockManager {
@@ -21,8 +22,13 @@ pub struct LockManager {
     /// Those who send texts, by session; a few.
     questioners: Vec<Questioner>,
     connections: Connections,
+    /// What waits are made of, if anybody wants to know.
+    watch: Option<WaitWatch>,
     effects: Effects,
 }
+
+/// The timer of the watch; no timer of a session has that key.
+const LOOK: u64 = u64::MAX;
 
 /// How many connections there are and may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +70,19 @@ impl LockManager {
             granted: Vec::new(),
         };
         let questioners = questioners.iter().map(questioner).collect();
-        Self { database, clients, questioners, connections, effects: Effects::default() }
+        Self { database, clients, questioners, connections, watch: None, effects: Effects::default() }
+    }
+
+    /// Watches who waits for whom.
+    #[must_use]
+    pub fn watched(mut self) -> Self {
+        self.watch = Some(WaitWatch::default());
+        self
+    }
+
+    /// What the watch came to.
+    pub fn take_watch(&mut self) -> Option<WaitWatch> {
+        self.watch.take()
     }
 
     /// The server as the run left it, and the relation locks that the questioners were granted.
@@ -90,6 +108,9 @@ impl LockManager {
         match self.database.prepare(sql) {
             Err(error) => self.answer(session, Err(error), 0, cx),
             Ok(statement) => {
+                if let Some(watch) = &mut self.watch {
+                    watch.sends(session, Sent::Text(sql.into()));
+                }
                 self.database.set_timeouts(session, limits.lock_timeout, limits.statement_timeout);
                 self.database.execute(cx.now(), session, statement, &[], None, &mut self.effects);
                 self.flush(cx);
@@ -174,6 +195,11 @@ impl LockManager {
         {
             cx.log(Event::Blocked { waiter: event.session, blocker: *blocker });
         }
+        if let Some(watch) = &mut self.watch
+            && watch.notice(event.kind, event.session, cx.now())
+        {
+            cx.set_timer(cx.now() + INTERVAL, LOOK);
+        }
         let Some(at) = self.questioners.iter().position(|one| one.session == event.session) else { return };
         match event.kind {
             EventKind::Waits => self.questioners[at].waits_since = cx.now(),
@@ -231,6 +257,14 @@ impl Questioner {
 
 impl Actor<Message, Event> for LockManager {
     fn on_timer(&mut self, key: u64, cx: &mut Context<'_, Message, Event>) {
+        if key == LOOK {
+            if let Some(watch) = &mut self.watch
+                && watch.look(&self.database, cx.now())
+            {
+                cx.set_timer(cx.now() + INTERVAL, LOOK);
+            }
+            return;
+        }
         let timer = Timer(key);
         self.look_at_wait(timer);
         self.database.fire(cx.now(), timer, &mut self.effects);
@@ -240,6 +274,9 @@ impl Actor<Message, Event> for LockManager {
     fn on_message(&mut self, from: ActorId, message: Message, cx: &mut Context<'_, Message, Event>) {
         match message {
             Message::Execute { session, statement, params, work } => {
+                if let Some(watch) = &mut self.watch {
+                    watch.sends(session, Sent::Prepared(statement));
+                }
                 let params: smallvec::SmallVec<[Value; 2]> = params.into_iter().map(Value::Int).collect();
                 self.database.execute(cx.now(), session, statement, &params, work, &mut self.effects);
                 self.flush(cx);

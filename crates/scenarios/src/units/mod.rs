@@ -106,7 +106,7 @@ fn scaled(number: &str, factor: u64) -> Option<u64> {
     let mantissa: u128 = format!("{whole}{fraction}").parse().ok()?;
     let product = mantissa.checked_mul(u128::from(factor))?;
     let unit = 10_u128.checked_pow(digits)?;
-    if product % unit == 0 { u64::try_from(product / unit).ok() } else { None }
+    if product.is_multiple_of(unit) { u64::try_from(product / unit).ok() } else { None }
 }
 
 /// A number and a unit: `12 GB` is 12 times what the table says of `GB`.

@@ -43,7 +43,8 @@ impl std::fmt::Display for Span {
         if nanos == 0 {
             return write!(f, "0 s");
         }
-        let (unit, factor) = UNITS.into_iter().rev().find(|unit| nanos % unit.1 == 0).unwrap_or(UNITS[0]);
+        let (unit, factor) =
+            UNITS.into_iter().rev().find(|unit| nanos.is_multiple_of(unit.1)).unwrap_or(UNITS[0]);
         write!(f, "{} {unit}", nanos / factor)
     }
 }

@@ -1,0 +1,162 @@
+//! Who waits for whom, looked at in regular intervals while anybody waits: what blame is made of.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use sim_clock::Nanos;
+use sql_engine::{Database, StatementId};
+use transactions::{EventKind, LockMode, LockTag, SessionId, SessionState};
+
+/// How often it is looked: blame is that exact.
+pub(crate) const INTERVAL: Nanos = Nanos::from_millis(20);
+
+/// What a session sent last.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sent {
+    /// A prepared statement.
+    Prepared(StatementId),
+    /// A text.
+    Text(Rc<str>),
+}
+
+/// The head of a chain: what stands in everybody's way.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Root {
+    /// The session.
+    pub session: SessionId,
+    /// What it sent last.
+    pub sent: Option<Sent>,
+    /// Whether it has done that and sits in its transaction.
+    pub idle: bool,
+}
+
+/// A session that waited at one moment.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    /// The session.
+    pub session: SessionId,
+    /// What it waited for.
+    pub object: String,
+    /// In which mode.
+    pub mode: LockMode,
+    /// For how long already.
+    pub waited: Nanos,
+    /// Behind whom.
+    pub blockers: Vec<SessionId>,
+    /// Its statement.
+    pub sent: Option<Sent>,
+}
+
+/// The moment at which the most sessions waited.
+#[derive(Clone, Debug, Default)]
+pub struct WorstMoment {
+    /// When.
+    pub at: Nanos,
+    /// Who waited, by session.
+    pub waiting: Vec<Waiting>,
+    /// Those who did not wait and were in the way.
+    pub roots: Vec<Root>,
+}
+
+/// What the looking came to.
+#[derive(Clone, Debug, Default)]
+pub struct WaitWatch {
+    /// Time waited behind each root, by the session that waited.
+    pub blame: BTreeMap<(Root, SessionId), Nanos>,
+    /// The worst moment.
+    pub worst: WorstMoment,
+    sent: Vec<Option<Sent>>,
+    since: BTreeMap<SessionId, Nanos>,
+    ticking: bool,
+}
+
+impl WaitWatch {
+    /// Notes what a session sends.
+    pub(crate) fn sends(&mut self, session: SessionId, sent: Sent) {
+        let at = session.0 as usize;
+        if self.sent.len() <= at {
+            self.sent.resize(at + 1, None);
+        }
+        self.sent[at] = Some(sent);
+    }
+
+    /// Notes a transition; whether the looking has to begin.
+    pub(crate) fn notice(&mut self, kind: EventKind, session: SessionId, now: Nanos) -> bool {
+        match kind {
+            EventKind::Waits => {
+                self.since.insert(session, now);
+                !std::mem::replace(&mut self.ticking, true)
+            }
+            EventKind::Released | EventKind::RowLocked | EventKind::Granted | EventKind::Rearranged => false,
+            _ => {
+                if !self.since.is_empty() {
+                    self.since.remove(&session);
+                }
+                false
+            }
+        }
+    }
+
+    fn root(&self, database: &Database, session: SessionId) -> Root {
+        let sent = self.sent.get(session.0 as usize).cloned().flatten();
+        let idle =
+            matches!(database.state(session), SessionState::IdleInTransaction | SessionState::IdleInFailedTransaction);
+        Root { session, sent, idle }
+    }
+
+    /// Looks; whether it has to look again.
+    pub(crate) fn look(&mut self, database: &Database, now: Nanos) -> bool {
+        let waiters = database.waiters();
+        self.ticking = !waiters.is_empty();
+        let first: BTreeMap<SessionId, SessionId> = waiters
+            .iter()
+            .filter_map(|waiter| Some((waiter.session, *waiter.blockers.first()?)))
+            .collect();
+        for waiter in &waiters {
+            let mut head = waiter.session;
+            // A chain in which a deadlock has not been found yet has no head.
+            for _ in 0..first.len() {
+                match first.get(&head) {
+                    Some(next) => head = *next,
+                    None => break,
+                }
+            }
+            let root = self.root(database, head);
+            *self.blame.entry((root, waiter.session)).or_default() += INTERVAL;
+        }
+        if waiters.len() > self.worst.waiting.len() {
+            self.worst.at = now;
+            let blocking = waiters.iter().flat_map(|waiter| &waiter.blockers).copied();
+            let mut roots: Vec<SessionId> = blocking.filter(|one| !first.contains_key(one)).collect();
+            roots.sort_unstable();
+            roots.dedup();
+            self.worst.roots = roots.into_iter().map(|root| self.root(database, root)).collect();
+            self.worst.waiting = waiters
+                .into_iter()
+                .map(|waiter| Waiting {
+                    object: object(database, waiter.tag),
+                    mode: waiter.mode,
+                    waited: self.since.get(&waiter.session).map_or(Nanos::ZERO, |since| now - *since),
+                    blockers: waiter.blockers,
+                    sent: self.sent.get(waiter.session.0 as usize).cloned().flatten(),
+                    session: waiter.session,
+                })
+                .collect();
+        }
+        self.ticking
+    }
+}
+
+/// A lock's object in words: the relation's name, where it has one.
+#[must_use]
+pub fn object(database: &Database, tag: LockTag) -> String {
+    let name = |relation| database.relation_name(relation).unwrap_or_else(|| "a new relation".to_owned());
+    match tag {
+        LockTag::Relation(relation) => name(relation),
+        LockTag::Tuple { relation, .. } => format!("a row of {}", name(relation)),
+        LockTag::Transaction(_) => "another transaction's row".to_owned(),
+        LockTag::VirtualTransaction { .. } => "the end of another transaction".to_owned(),
+        LockTag::Object { .. } => "a catalog object".to_owned(),
+        LockTag::Advisory(key) => format!("advisory lock {key}"),
+    }
+}

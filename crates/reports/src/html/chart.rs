@@ -139,9 +139,11 @@ impl<'a> Chart<'a> {
             let (from, to) = (time.x(band.from_ms), time.x(band.to_ms));
             let _ = write!(
                 chart.body,
-                "<rect class=\"band {}\" x=\"{from:.1}\" y=\"{TOP}\" width=\"{:.1}\" height=\"{HEIGHT}\"/>",
+                "<rect class=\"band {}{}\" x=\"{from:.1}\" y=\"{TOP}\" width=\"{:.1}\" height=\"{HEIGHT}\"/>",
                 escape(&band.state),
-                (to - from).max(1.0)
+                // Too short to be seen as a shade: a stroke.
+                if to - from < 2.0 { " thin" } else { "" },
+                (to - from).max(1.5)
             );
         }
         let bottom = TOP + HEIGHT;

@@ -1,24 +1,25 @@
-//! The result of a rehearsal: as data, as text, as a page.
+//! The result of a rehearsal: as data, as JSON, as text, as a page; and the verdict on it.
 //!
 //! ```text
-//!                      ┌─► text      the terminal's page, 100 columns
-//!   Report ── judge ──►├─► html      one self-contained page, drawn here
-//!   (model)  (verdict) ├─► json      the data itself
-//!                      ├─► compare   two side by side
-//!                      └─► seeds     distributions over many
-//!   what happened ───────► perfetto  a trace for the Perfetto UI, written as a stream
+//!   Report ── judge ──►┬─► text   the terminal's page, 100 columns
+//!   (model)  (verdict) ├─► html   one page with charts, to be opened from a file
+//!                      └─► json   the data itself
+//!   Report, Report ────────► compare  two of them side by side, as text or JSON
 //! ```
 //!
 //! Invariant: every view shows the same numbers, and equal reports give equal bytes.
 //! Deliberately absent: simulation. Everything here is given.
 
+mod compare;
 mod facts;
+pub mod html;
 pub mod json;
 mod model;
 pub mod text;
 pub mod units;
 pub mod verdict;
 
+pub use compare::{Compared, Comparison, Side, compare};
 pub use model::{
     Assumption, Bar, Basis, Blame, BudgetLine, ChainLink, Connections, Figure, LockWaits, Migration,
     MigrationStatement, PoolUse, Report, RequestClass, Series, Track, Unit, Verdict, WaitEdge, WaitNode,

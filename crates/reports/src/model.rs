@@ -379,7 +379,8 @@ impl Report {
             add("max", class.max_ms, Unit::Milliseconds);
             add("longest stall", class.longest_stall_ms, Unit::Milliseconds);
         }
-        let waited = self.blame.iter().map(|blame| blame.request_seconds).sum();
+        // The sum of nothing is −0 without a nought to begin with.
+        let waited = self.blame.iter().map(|blame| blame.request_seconds).fold(0.0, |sum, one| sum + one);
         figures.push(("request-seconds waited".to_owned(), derived(waited, Unit::RequestSeconds)));
         let queue = self.series.lock_queue.iter().copied().max().unwrap_or(0);
         figures.push(("peak lock queue".to_owned(), derived(f64::from(queue), Unit::Count)));

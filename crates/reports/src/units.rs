@@ -49,6 +49,7 @@ pub fn count(value: f64) -> String {
         return "–".to_owned();
     }
     let text = if value.abs() < 1e3 { trimmed(value, 1) } else { format!("{value:.0}") };
+    let text = if text == "-0" { "0".to_owned() } else { text };
     let (sign, digits) = text.strip_prefix('-').map_or(("", text.as_str()), |digits| ("−", digits));
     let (whole, fraction) =
         digits.split_once('.').map_or((digits, ""), |(whole, fraction)| (whole, fraction));
@@ -157,6 +158,8 @@ mod tests {
     fn counts_are_grouped_by_thousands() {
         let cases = [
             (0.0, "0"),
+            (-0.0, "0"),
+            (-0.04, "0"),
             (7.0, "7"),
             (2.5, "2.5"),
             (999.0, "999"),

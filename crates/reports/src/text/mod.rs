@@ -92,6 +92,6 @@ fn legend(page: &mut Page) {
 pub(crate) fn more(page: &mut Page, total: usize, shown: usize) {
     if total > shown {
         let rest = plural((total - shown) as u64, "more line", "more lines");
-        page.line(Tone::Faint, &format!("  … {rest} in the JSON and on the page"));
+        page.line(Tone::Faint, &format!("  … {rest} in the JSON"));
     }
 }

@@ -5,7 +5,7 @@ use crate::units::{count, duration, plural, share, whole};
 use crate::verdict::cause;
 use crate::{Basis, Figure, Report, RequestClass};
 
-/// Rows beyond these are left to the page and the JSON.
+/// Rows beyond these are left to the JSON.
 const ROWS: usize = 12;
 
 fn heading(page: &mut Page, name: &str, basis: Basis) {
@@ -193,7 +193,7 @@ pub(super) fn pools(page: &mut Page, report: &Report) {
     );
 }
 
-/// How many, not which: the page and the JSON list them.
+/// How many, not which: the JSON lists them.
 pub(super) fn assumptions(page: &mut Page, report: &Report) {
     let of = |basis| report.assumptions.iter().filter(|assumption| assumption.basis == basis).count();
     if !report.assumptions.is_empty() {
@@ -204,7 +204,7 @@ pub(super) fn assumptions(page: &mut Page, report: &Report) {
             .filter(|(number, _)| *number > 0)
             .map(|(number, basis)| format!("{number} {}", basis_words(*basis)))
             .collect();
-        let all = format!("{}: --report FILE.html lists them, with where each comes from.", words.join(", "));
+        let all = format!("{}: --json FILE lists them, with where each comes from.", words.join(", "));
         page.paragraph(Tone::Plain, "  ", &all);
         let assumed = report.assumptions.iter().filter(|one| one.basis == Basis::Assumed);
         for assumption in assumed.take(5) {

@@ -10,7 +10,6 @@ use crate::catalog::{Column, ConstraintKind, Generated, ObjectAddress, RelationI
 use crate::effects::create_table::is_null;
 use crate::effects::run::{Outcome, Run};
 use crate::error::{SqlError, sqlstate};
-use crate::version::PgVersion;
 
 impl Run<'_> {
     pub(super) fn alter_column(
@@ -154,12 +153,6 @@ impl Run<'_> {
                 format!("column \"{}\" of relation \"{}\" {why}", column.name, table.name),
             ))
         };
-        if table.partition_key().is_some() && self.version < PgVersion::V17 {
-            return Err(SqlError::new(
-                sqlstate::WRONG_OBJECT_TYPE,
-                format!("cannot add identity to a column of a partitioned table \"{}\"", table.name),
-            ));
-        }
         if !matches!(column.data_type.builtin_name(), Some("int2" | "int4" | "int8")) && !table.assumed {
             return Err(SqlError::new(
                 sqlstate::INVALID_PARAMETER_VALUE,

@@ -53,7 +53,10 @@ impl Run<'_> {
             return wrong(what);
         }
         if !constraint.enforced {
-            return wrong("cannot validate NOT ENFORCED constraint".into());
+            return Err(SqlError::new(
+                sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "cannot validate NOT ENFORCED constraint",
+            ));
         }
         if constraint.validated {
             return Ok(());

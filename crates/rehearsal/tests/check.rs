@@ -142,3 +142,18 @@ fn gitlab_and_github_reports_have_their_forms() {
         || l.starts_with("::warning file=")
         || l.starts_with("::notice file=")));
 }
+
+#[test]
+fn the_rows_of_a_table_count_though_no_schema_names_it() {
+    let few = check(&["bad/column-type-rewrites.sql", "--rows", "orders=1k"]);
+    let many = check(&["bad/column-type-rewrites.sql", "--rows", "orders=50M"]);
+    assert_eq!(few.status.code(), Some(0), "{}", stdout(&few));
+    assert_eq!(many.status.code(), Some(1), "{}", stdout(&many));
+}
+
+#[test]
+fn rows_of_a_table_that_nothing_names_are_warned_of() {
+    let output = check(&["bad/column-type-rewrites.sql", "--rows", "nosuch=5M"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("--rows nosuch: neither the schema nor a migration"), "{said}");
+}

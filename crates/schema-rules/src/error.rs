@@ -26,6 +26,8 @@ pub mod sqlstate {
     pub const DEPENDENT_OBJECTS_STILL_EXIST: &str = "2BP01";
     /// `syntax_error`
     pub const SYNTAX_ERROR: &str = "42601";
+    /// A text that is no value of its type.
+    pub const INVALID_TEXT_REPRESENTATION: &str = "22P02";
     /// `duplicate_column`
     pub const DUPLICATE_COLUMN: &str = "42701";
     /// `generated_always`

@@ -68,11 +68,12 @@ pub fn observe(world: &World, entry: &Entry) -> Observed {
         return Observed { error: Some(error), ..Observed::default() };
     };
     let mut prepared = world.prepared_for(entry);
+    let earlier = prepared.earlier(entry);
     let inside = run_inside(&prepared, &statement);
     let outside_only = matches!(inside.transaction, TransactionRule::OutsideOnly(_));
     prepared.session.in_transaction |= !outside_only;
     let rows = prepared.rows.clone();
-    let effects = prepared.run(&statement);
+    let effects = in_one_transaction(&earlier, prepared.run(&statement));
     let reader = Reader { effects: &effects, rows: &rows };
     let mut observed = Observed {
         error: effects.error.clone(),
@@ -87,6 +88,20 @@ pub fn observe(world: &World, entry: &Entry) -> Observed {
         reader.waits(&entry.main, &mut observed);
     }
     observed
+}
+
+/// The statement's effects with those of the transaction's earlier statements before them.
+fn in_one_transaction(earlier: &[Effects], last: Effects) -> Effects {
+    let Some(first) = earlier.first() else { return last };
+    let writes = earlier.iter().any(|e| e.assigns_xid == Some(true));
+    let mut steps: Vec<Step> = earlier.iter().flat_map(|e| e.steps.iter().cloned()).collect();
+    steps.extend(last.steps);
+    Effects {
+        steps,
+        before: first.before.clone(),
+        assigns_xid: if writes { Some(true) } else { last.assigns_xid },
+        ..last
+    }
 }
 
 fn run_inside(world: &World, statement: &Statement) -> Effects {
@@ -185,7 +200,9 @@ impl Reader<'_> {
                 WorkKind::Rewrite { .. } => {
                     self.pass(id, 1, observed);
                     fresh.insert(id);
-                    observed.rewritten.insert(self.name(id));
+                    if self.effects.before.relation(id).is_some() {
+                        observed.rewritten.insert(self.name(id));
+                    }
                 }
                 WorkKind::CopyFile => {
                     if self.is_index(id) {

@@ -54,8 +54,14 @@ impl World {
             entry.setup.iter().for_each(|s| world.script(s));
         }
         entry.session.iter().for_each(|s| world.script(s));
-        world.session.in_transaction = !entry.earlier_in_same_tx.is_empty();
-        entry.earlier_in_same_tx.iter().for_each(|s| world.script(s));
         world
+    }
+
+    /// Runs what came earlier in the statement's transaction: its locks are still held, its changes are part of what
+    /// the recording has seen.
+    pub fn earlier(&mut self, entry: &Entry) -> Vec<Effects> {
+        self.session.in_transaction = !entry.earlier_in_same_tx.is_empty();
+        let scripts: Vec<_> = entry.earlier_in_same_tx.iter().map(|s| sql_syntax::parse(s)).collect();
+        scripts.iter().flat_map(|s| &s.statements).map(|s| self.run(&s.value)).collect()
     }
 }

@@ -7,7 +7,6 @@ pub(crate) mod render;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use schema_rules::catalog::RelationSize;
 use schema_rules::cost::CostModel;
 use schema_rules::findings::{Checker, Finding, ScriptReport, Severity};
 use schema_rules::migrations::{Direction, Runner, sections};
@@ -47,18 +46,24 @@ impl FileReport {
 }
 
 /// Checks everything, in the order in which the runners would run it.
-pub(crate) fn check(options: &Options) -> anyhow::Result<Vec<FileReport>> {
+/// The tables whose rows were given and that occur nowhere come along.
+pub(crate) fn check(options: &Options) -> anyhow::Result<(Vec<FileReport>, Vec<String>)> {
     let mut checker = Checker::new(Catalog::new(), options.version, options.model.clone())
         .tolerating(options.tolerate_ms.saturating_mul(1_000_000));
     if let Some(path) = &options.schema {
         checker.build(&read(path)?);
     }
     let mut reports = Vec::new();
+    set_rows(&mut checker, &options.rows);
+    let mut unknown = unknown_tables(&checker, &options.rows);
     for file in files::collect(&options.paths, options.runner)? {
         set_rows(&mut checker, &options.rows);
         reports.extend(check_file(&mut checker, file, options)?);
+        // A table that a file drops was known before.
+        let still = unknown_tables(&checker, &options.rows);
+        unknown.retain(|name| still.contains(name));
     }
-    Ok(reports)
+    Ok((reports, unknown))
 }
 
 fn check_file(
@@ -103,13 +108,20 @@ fn allow(report: &mut ScriptReport, path: &str, allowed: &[Allowed]) {
     report.findings.retain(keep);
 }
 
-/// Sizes that were given by name, for the tables that exist by now.
+/// The names among `rows` that neither the schema nor any statement has.
+fn unknown_tables(checker: &Checker, rows: &[(String, u64)]) -> Vec<String> {
+    let unknown = |name: &&String| {
+        let (schema, table) = name.split_once('.').unwrap_or(("public", name));
+        checker.catalog.find_in(schema, table).is_none()
+    };
+    rows.iter().map(|(name, _)| name).filter(unknown).cloned().collect()
+}
+
+/// Sizes that were given by name.
 fn set_rows(checker: &mut Checker, rows: &[(String, u64)]) {
     for (name, rows) in rows {
         let (schema, table) = name.split_once('.').unwrap_or(("public", name));
-        if let Some(id) = checker.catalog.find_in(schema, table).map(|r| r.id) {
-            checker.catalog.set_size(id, RelationSize { rows: *rows, bytes: 0 });
-        }
+        checker.expect_rows(schema, table, *rows);
     }
 }
 

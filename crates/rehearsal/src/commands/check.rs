@@ -85,7 +85,15 @@ impl Args {
             return explain(&mut out, name);
         }
         let (options, fail_on) = self.options()?;
-        let reports = check(&options)?;
+        let (reports, unknown) = check(&options)?;
+        for name in unknown {
+            // The settings of a project may speak of tables that these files do not touch.
+            if self.rows.iter().any(|given| given.split('=').next().map(str::trim) == Some(&*name)) {
+                eprintln!(
+                    "warning: --rows {name}: neither the schema nor a migration has a table of this name"
+                );
+            }
+        }
         let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         render(&mut out, self.format, &reports, color)?;
         let worst = reports.iter().filter_map(|r| r.worst()).max();

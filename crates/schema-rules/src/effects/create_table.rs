@@ -100,7 +100,7 @@ impl Run<'_> {
             let parent = self.open(&part.parent, LockMode::AccessExclusive)?;
             if parent.partition_key().is_none() && !parent.assumed {
                 return Err(SqlError::new(
-                    sqlstate::WRONG_OBJECT_TYPE,
+                    sqlstate::INVALID_OBJECT_DEFINITION,
                     format!("\"{}\" is not partitioned", parent.name),
                 ));
             }
@@ -232,6 +232,7 @@ impl Run<'_> {
             match &constraint.kind {
                 ColumnConstraintKind::NotNull | ColumnConstraintKind::PrimaryKey(_) => column.not_null = true,
                 ColumnConstraintKind::Default(value) => {
+                    self.default_fits(&column.data_type, value)?;
                     column.default = if is_null(value) { None } else { Some(Rc::new(value.clone())) };
                 }
                 ColumnConstraintKind::Generated { value, stored } => {

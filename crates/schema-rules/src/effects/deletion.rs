@@ -504,7 +504,10 @@ impl Run<'_> {
         if let ConstraintKind::ForeignKey(key) = &constraint.kind {
             // Its triggers go first: the younger ones, on the referencing table, before those on the referenced.
             self.lock(owner, LockMode::AccessExclusive);
-            self.lock(key.referenced, LockMode::AccessExclusive);
+            // A partition's copy of its parent's key has triggers on the partition alone.
+            if constraint.parent.is_none() {
+                self.lock(key.referenced, LockMode::AccessExclusive);
+            }
         }
         self.lock(owner, LockMode::AccessExclusive);
         self.catalog.change_relation(owner, |r| {

@@ -415,6 +415,10 @@ impl Run<'_> {
         relation.options = spec.options.clone();
         relation.tablespace = spec.tablespace.clone();
         self.create_relation(relation);
+        if spec.deferrable && !build.skip {
+            // A trigger checks the key again at the end (`index_constraint_create` creates it).
+            self.lock(table.id, LockMode::ShareRowExclusive);
+        }
         if let Some(oid) = constraint {
             self.enter_index_constraint(table, spec, id, oid, name, build.parent.and_then(|(_, c)| c));
         }
@@ -595,6 +599,25 @@ impl Run<'_> {
                 predicate,
                 "functions in index predicate must be marked IMMUTABLE",
             )?;
+        }
+        if self.version >= PgVersion::V18 {
+            for key in keys.iter().filter_map(|k| match k.value {
+                IndexKeyValue::Column(number) => table.column_at(number),
+                IndexKeyValue::Expression(_) => None,
+            }) {
+                if key.generated.as_ref().is_some_and(|g| !g.stored) {
+                    return Err(SqlError::new(
+                        sqlstate::FEATURE_NOT_SUPPORTED,
+                        "indexes on virtual generated columns are not supported",
+                    ));
+                }
+            }
+        }
+        if keys.len() > 1 && matches!(&*method, "hash" | "spgist") {
+            return Err(SqlError::new(
+                sqlstate::FEATURE_NOT_SUPPORTED,
+                format!("access method \"{method}\" does not support multicolumn indexes"),
+            ));
         }
         if statement.unique && &*method != "btree" {
             return Err(SqlError::new(

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use lock_table::LockMode;
 use sql_syntax::ast::{
-    Analyze, Cluster, DropBehavior, MaintenanceOption, ObjectName, Reindex, ReindexTarget, TableName,
+    Analyze, Cluster, DropBehavior, Ident, MaintenanceOption, ObjectName, Reindex, ReindexTarget, TableName,
     Truncate, Vacuum, has_option,
 };
 
@@ -17,12 +17,23 @@ use crate::catalog::{IndexKeyValue, Name, Relation, RelationId, RelationKind};
 use crate::error::{SqlError, sqlstate};
 use crate::version::PgVersion;
 
+/// Options that VACUUM has learned.
+const VACUUM_OPTIONS_SINCE: [(&str, PgVersion); 6] = [
+    ("parallel", PgVersion::V13),
+    ("process_toast", PgVersion::V14),
+    ("process_main", PgVersion::V16),
+    ("buffer_usage_limit", PgVersion::V16),
+    ("skip_database_stats", PgVersion::V16),
+    ("only_database_stats", PgVersion::V16),
+];
+
 impl Run<'_> {
     // ---- VACUUM and ANALYZE ----
 
     pub(super) fn vacuum(&mut self, statement: &Vacuum) -> Outcome {
-        self.outside_transaction("VACUUM")?;
         let full = has_option(&statement.options, "full");
+        self.vacuum_options(statement, full)?;
+        self.outside_transaction("VACUUM")?;
         let mode = if full { LockMode::AccessExclusive } else { LockMode::ShareUpdateExclusive };
         let skip = has_option(&statement.options, "skip_locked");
         let freeze = has_option(&statement.options, "freeze");
@@ -49,6 +60,40 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Options are looked at before anything else, also before the transaction (`ExecVacuum`).
+    fn vacuum_options(&self, statement: &Vacuum, full: bool) -> Outcome {
+        let late = |o: &&MaintenanceOption| {
+            VACUUM_OPTIONS_SINCE.iter().any(|(name, since)| *name == o.name && self.version < *since)
+        };
+        if let Some(option) = statement.options.iter().find(late) {
+            return Err(SqlError::new(
+                sqlstate::SYNTAX_ERROR,
+                format!("unrecognized VACUUM option \"{}\"", option.name),
+            ));
+        }
+        self.only_is_known(&statement.tables)?;
+        if full && statement.options.iter().any(|o| o.name == "parallel" && o.is_on()) {
+            return Err(SqlError::new(
+                sqlstate::FEATURE_NOT_SUPPORTED,
+                "VACUUM FULL cannot be performed in parallel",
+            ));
+        }
+        let columns = statement.tables.iter().any(|(_, columns)| !columns.is_empty());
+        if columns && !has_option(&statement.options, "analyze") {
+            return Err(SqlError::new(
+                sqlstate::FEATURE_NOT_SUPPORTED,
+                "ANALYZE option must be specified when a column list is provided",
+            ));
+        }
+        Ok(())
+    }
+
+    /// ONLY came to VACUUM and ANALYZE when they began to follow inheritance.
+    fn only_is_known(&self, tables: &[(TableName, Vec<Ident>)]) -> Outcome {
+        let only = tables.iter().any(|(table, _)| table.only);
+        if only && self.version < PgVersion::V18 { Err(SqlError::syntax("ONLY")) } else { Ok(()) }
+    }
+
     /// Empty pages at the end of the table are given back to the system under ACCESS EXCLUSIVE, which is only asked
     /// for, never waited for (`lazy_truncate_heap`). Whether there are any is known to the data alone.
     fn truncate_tail(&mut self, id: RelationId, options: &[MaintenanceOption], relation: &Relation) {
@@ -62,9 +107,16 @@ impl Run<'_> {
     }
 
     pub(super) fn analyze(&mut self, statement: &Analyze) -> Outcome {
+        self.only_is_known(&statement.tables)?;
         let skip = has_option(&statement.options, "skip_locked");
         let names: Vec<&TableName> = statement.tables.iter().map(|(table, _)| table).collect();
         let tables = self.tables_to_maintain(&names, skip)?;
+        for (table, columns) in &statement.tables {
+            let id = self.find(&table.name)?.id;
+            for column in columns {
+                self.column(id, column)?;
+            }
+        }
         let wait = if skip { Wait::Skip } else { Wait::Block };
         for id in tables {
             self.steps.push(Step::Lock { relation: id, mode: LockMode::ShareUpdateExclusive, wait });

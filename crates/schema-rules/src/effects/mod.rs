@@ -21,6 +21,7 @@ mod condition;
 mod constraint;
 mod create_table;
 mod data_type;
+mod default_value;
 mod deletion;
 mod dml;
 mod index;

@@ -80,8 +80,14 @@ impl Run<'_> {
                 Ok(())
             }
             Statement::NotModelled { name } => {
+                if let Some(known) = OUTSIDE_ONLY.iter().find(|known| **known == name.as_str()) {
+                    self.outside_transaction(known)?;
+                }
                 let assumed = assumed_locks(name);
                 self.not_modelled(name.clone(), assumed);
+                if CATALOG_VERBS.iter().any(|verb| name.starts_with(verb)) {
+                    self.work_on_catalogs();
+                }
                 Ok(())
             }
             Statement::Begin(_) => {
@@ -97,6 +103,7 @@ impl Run<'_> {
                 self.session.in_transaction = false;
                 Ok(())
             }
+            Statement::Discard(what) if what == "ALL" => self.outside_transaction("DISCARD ALL"),
             Statement::Checkpoint
             | Statement::Savepoint(_)
             | Statement::RollbackTo(_)
@@ -116,6 +123,13 @@ impl Run<'_> {
         }
     }
 }
+
+/// Statements known by name that must not stand in a transaction block.
+const OUTSIDE_ONLY: [&str; 5] =
+    ["CREATE DATABASE", "DROP DATABASE", "CREATE TABLESPACE", "DROP TABLESPACE", "ALTER SYSTEM"];
+
+/// How a statement begins that changes the catalogs, whatever it is about.
+const CATALOG_VERBS: [&str; 6] = ["CREATE ", "ALTER ", "DROP ", "REASSIGN ", "SECURITY ", "IMPORT "];
 
 /// What is taken for true of a statement that is known by name only.
 fn assumed_locks(name: &str) -> String {

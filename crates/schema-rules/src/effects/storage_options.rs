@@ -54,6 +54,15 @@ const SINCE: [(&str, PgVersion); 7] = [
     ("log_autoanalyze_min_duration", PgVersion::V18),
 ];
 
+/// What the integer parameters may be.
+const BOUNDS: [(&str, i64, i64); 5] = [
+    ("fillfactor", 10, 100),
+    ("toast_tuple_target", 128, 8160),
+    ("parallel_workers", 0, 1024),
+    ("pages_per_range", 1, 131_072),
+    ("gin_pending_list_limit", 64, 2_147_483_647),
+];
+
 /// The parameters of an index by its access method.
 fn of_index(method: &str) -> &'static [&'static str] {
     match method {
@@ -77,6 +86,15 @@ impl Run<'_> {
         }
         for option in written {
             let name = option.name.as_str();
+            if let Some((_, low, high)) = BOUNDS.iter().find(|(n, ..)| *n == name)
+                && let Some(value) = option.value.as_deref()
+                && value.parse::<i64>().is_ok_and(|v| v < *low || v > *high)
+            {
+                return Err(SqlError::new(
+                    sqlstate::INVALID_PARAMETER_VALUE,
+                    format!("value {value} out of bounds for option \"{name}\""),
+                ));
+            }
             let late = SINCE.iter().any(|(n, since)| *n == name && self.version < *since);
             if late || !known(&relation.kind, option) {
                 return Err(SqlError::new(

@@ -170,6 +170,43 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// The body of an SQL function is analysed when it is created, which locks what it names
+    /// (`fmgr_sql_validator`; a BEGIN ATOMIC body is stored analysed). With parameters a bare name may be one of them:
+    /// what is not found is not held against it then.
+    fn analyse_body(&mut self, statement: &CreateFunction) -> Outcome {
+        if statement.body.language != "sql" {
+            return Ok(());
+        }
+        let text = statement.body.text.trim();
+        let atomic = text.get(..12).filter(|start| start.eq_ignore_ascii_case("begin atomic"));
+        let text = match atomic {
+            Some(start) => {
+                let inside = text[start.len()..].trim_end();
+                inside.get(..inside.len().saturating_sub(3)).unwrap_or(inside)
+            }
+            None => text,
+        };
+        for part in sql_syntax::parse(text).statements {
+            let result = match &part.value {
+                sql_syntax::ast::Statement::Select(query) => self.lock_named(query),
+                sql_syntax::ast::Statement::Insert(s) => {
+                    self.open(&s.table, LockMode::RowExclusive).map(drop)
+                }
+                sql_syntax::ast::Statement::Update(s) => {
+                    self.open(&s.table.name, LockMode::RowExclusive).map(drop)
+                }
+                sql_syntax::ast::Statement::Delete(s) => {
+                    self.open(&s.table.name, LockMode::RowExclusive).map(drop)
+                }
+                _ => Ok(()),
+            };
+            if statement.params.is_empty() {
+                result?;
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn create_function(&mut self, statement: &CreateFunction) -> Outcome {
         let schema = self.creation_schema(&statement.name)?;
         let name: Name = statement.name.name.as_str().into();
@@ -193,6 +230,7 @@ impl Run<'_> {
                 format!("function \"{}\" already exists with same argument types", existing.name),
             ));
         }
+        self.analyse_body(statement)?;
         let oid = existing.as_ref().map_or_else(|| self.catalog.new_oid(), |f| f.oid);
         let function = Function {
             oid,

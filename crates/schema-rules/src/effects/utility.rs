@@ -58,6 +58,13 @@ impl Run<'_> {
         let wait = if statement.nowait { Wait::NoWait } else { Wait::Block };
         for table in &statement.tables {
             let relation = self.find(&table.name)?;
+            let view = relation.as_view().is_some() && !relation.has_heap();
+            if !relation.is_table() && !view {
+                return Err(SqlError::new(
+                    sqlstate::WRONG_OBJECT_TYPE,
+                    format!("cannot lock relation \"{}\"", relation.name),
+                ));
+            }
             let mut ids = vec![relation.id];
             if let Some(view) = relation.as_view() {
                 // A view's tables are locked as well (`LockViewRecurse`).
@@ -78,7 +85,8 @@ impl Run<'_> {
         let mode = LockMode::ShareUpdateExclusive;
         match statement.kind {
             K::Table | K::View | K::MaterializedView | K::Sequence | K::Index | K::ForeignTable => {
-                self.open(&statement.name, mode)?;
+                let relation = self.open(&statement.name, mode)?;
+                is_of_kind(&relation, statement.kind)?;
             }
             K::Column => {
                 let table = self.open(&statement.name, mode)?;
@@ -200,6 +208,14 @@ impl Run<'_> {
             self.check_columns_exist(&table, element)?;
             columns.extend(crate::expression::columns_of(&self.relation(table.id), element));
         }
+        if let [one] = statement.elements.as_slice()
+            && crate::expression::bare_column(one).is_some()
+        {
+            return Err(SqlError::new(
+                sqlstate::INVALID_OBJECT_DEFINITION,
+                "extended statistics require at least 2 columns",
+            ));
+        }
         let (schema, name) = match &statement.name {
             Some(name) => (self.creation_schema(name)?, Name::from(name.name.as_str())),
             None => {
@@ -254,6 +270,12 @@ impl Run<'_> {
         let mut tables = Vec::new();
         for table in &statement.tables {
             let relation = self.open(&table.name, LockMode::ShareUpdateExclusive)?;
+            if !relation.is_table() {
+                return Err(SqlError::new(
+                    sqlstate::INVALID_PARAMETER_VALUE,
+                    format!("cannot add relation \"{}\" to publication", relation.name),
+                ));
+            }
             tables.push(relation.id);
             if !table.only && relation.partition_key().is_none() {
                 for child in self.catalog.with_descendants(relation.id).into_iter().skip(1) {
@@ -395,6 +417,26 @@ impl Run<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a relation is what a statement calls it (`get_relation_by_qualified_name`).
+fn is_of_kind(relation: &Relation, kind: ObjectKind) -> Outcome {
+    use crate::catalog::RelationKind as R;
+    let (fits, what) = match kind {
+        ObjectKind::Table => (matches!(relation.kind, R::Table | R::PartitionedTable(_)), "a table"),
+        ObjectKind::View => (matches!(relation.kind, R::View(_)), "a view"),
+        ObjectKind::MaterializedView => {
+            (matches!(relation.kind, R::MaterializedView { .. }), "a materialized view")
+        }
+        ObjectKind::Sequence => (matches!(relation.kind, R::Sequence(_)), "a sequence"),
+        ObjectKind::Index => (matches!(relation.kind, R::Index(_)), "an index"),
+        ObjectKind::ForeignTable => (matches!(relation.kind, R::ForeignTable), "a foreign table"),
+        _ => return Ok(()),
+    };
+    if fits || relation.assumed {
+        return Ok(());
+    }
+    Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, format!("\"{}\" is not {what}", relation.name)))
 }
 
 fn is_utc(zone: &str) -> bool {

@@ -1,6 +1,6 @@
 //! Running scripts and reporting on them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lock_table::LockMode;
 use sql_syntax::ast::Statement;
@@ -96,6 +96,8 @@ pub struct Checker {
     model: CostModel,
     /// Work under a lock that is shorter than this is a note, whatever the rule says.
     tolerate_ns: u64,
+    /// Rows of tables by schema and name, for when a table becomes known.
+    expected: BTreeMap<(String, String), u64>,
 }
 
 /// What one statement of a script hands on to the next.
@@ -116,7 +118,29 @@ impl Checker {
     /// A checker over a catalog. Names that it does not know are taken for tables that exist.
     pub fn new(catalog: Catalog, version: PgVersion, model: CostModel) -> Self {
         let session = Session { assume_unknown: true, ..Session::default() };
-        Self { catalog, session, version, model, tolerate_ns: 100_000_000 }
+        let expected = BTreeMap::new();
+        Self { catalog, session, version, model, tolerate_ns: 100_000_000, expected }
+    }
+
+    /// Sets how many rows a table has: now if the catalog has it, else from the statement on that names it first.
+    pub fn expect_rows(&mut self, schema: &str, name: &str, rows: u64) {
+        if let Some(id) = self.catalog.find_in(schema, name).map(|r| r.id) {
+            self.catalog.set_size(id, RelationSize { rows, bytes: 0 });
+        }
+        self.expected.insert((schema.to_owned(), name.to_owned()), rows);
+    }
+
+    /// Gives the tables that a statement was the first to name the rows that they are said to have.
+    fn size_of_assumed(&mut self, effects: &mut Effects) {
+        for ((schema, name), rows) in &self.expected {
+            let Some(relation) = effects.after.find_in(schema, name) else { continue };
+            let (id, size) = (relation.id, RelationSize { rows: *rows, bytes: 0 });
+            if relation.assumed && effects.before.relation(id).is_none() {
+                effects.before.set_size(id, size);
+                effects.after.set_size(id, size);
+                self.catalog.set_size(id, size);
+            }
+        }
     }
 
     /// Sets how much work under a lock is tolerated.
@@ -175,7 +199,9 @@ impl Checker {
         report: &mut ScriptReport,
     ) {
         let in_transaction = self.session.in_transaction;
-        let effects = advance(&mut self.catalog, &mut self.session, &statement.value, self.version, &NoFacts);
+        let mut effects =
+            advance(&mut self.catalog, &mut self.session, &statement.value, self.version, &NoFacts);
+        self.size_of_assumed(&mut effects);
         for relation in created(&effects) {
             self.catalog.set_size(relation, RelationSize { rows: 0, bytes: 0 });
             progress.new.insert(relation);

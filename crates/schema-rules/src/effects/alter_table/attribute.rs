@@ -41,9 +41,17 @@ impl Run<'_> {
                 );
                 Ok(())
             }
+            C::SetStatistics(Some(target)) if *target < -1 => Err(SqlError::new(
+                sqlstate::INVALID_PARAMETER_VALUE,
+                format!("statistics target {target} is too low"),
+            )),
+            C::SetStorage(storage) => self.set_storage(&column, storage),
+            C::SetCompression(_) if is_fixed_length(&column) => Err(SqlError::new(
+                sqlstate::FEATURE_NOT_SUPPORTED,
+                format!("column data type {} does not support compression", column.data_type.written),
+            )),
             C::SetType { .. }
             | C::SetStatistics(_)
-            | C::SetStorage(_)
             | C::SetCompression(_)
             | C::SetOptions(_)
             | C::ResetOptions(_) => {
@@ -55,6 +63,22 @@ impl Run<'_> {
 
     /// `ALTER INDEX … ALTER COLUMN n SET STATISTICS`.
     pub(super) fn alter_index_column(&mut self, _alter: &mut Alter<'_>, _change: &ColumnChange) -> Outcome {
+        self.work_on_catalogs();
+        Ok(())
+    }
+
+    /// Only values of varying length can be moved out of line (`ATExecSetStorage`).
+    fn set_storage(&mut self, column: &Column, storage: &str) -> Outcome {
+        let storage = storage.to_ascii_lowercase();
+        if storage == "default" && self.version < PgVersion::V16 {
+            return Err(SqlError::syntax("DEFAULT"));
+        }
+        if is_fixed_length(column) && !matches!(&*storage, "plain" | "default") {
+            return Err(SqlError::new(
+                sqlstate::FEATURE_NOT_SUPPORTED,
+                format!("column data type {} can only have storage PLAIN", column.data_type.written),
+            ));
+        }
         self.work_on_catalogs();
         Ok(())
     }
@@ -124,6 +148,9 @@ impl Run<'_> {
             ));
         }
         self.functions_exist(value)?;
+        if let Some(value) = value {
+            self.default_fits(&column.data_type, value)?;
+        }
         for id in self.with_children(alter) {
             let column = self.column(id, name)?;
             let value = value.filter(|v| !is_null(v)).cloned().map(Rc::new);
@@ -154,12 +181,6 @@ impl Run<'_> {
                 format!("column \"{}\" of relation \"{}\" {why}", column.name, table.name),
             ))
         };
-        if table.partition_key().is_some() && self.version < PgVersion::V17 {
-            return Err(SqlError::new(
-                sqlstate::WRONG_OBJECT_TYPE,
-                format!("cannot add identity to a column of a partitioned table \"{}\"", table.name),
-            ));
-        }
         if !matches!(column.data_type.builtin_name(), Some("int2" | "int4" | "int8")) && !table.assumed {
             return Err(SqlError::new(
                 sqlstate::INVALID_PARAMETER_VALUE,
@@ -305,4 +326,35 @@ impl Run<'_> {
             )),
         }
     }
+}
+
+/// Whether the values are all of one length: such a type is never compressed nor moved out of line.
+fn is_fixed_length(column: &Column) -> bool {
+    let fixed = [
+        "int2",
+        "int4",
+        "int8",
+        "float4",
+        "float8",
+        "bool",
+        "date",
+        "time",
+        "timetz",
+        "timestamp",
+        "timestamptz",
+        "interval",
+        "uuid",
+        "oid",
+        "money",
+        "point",
+        "box",
+        "line",
+        "lseg",
+        "circle",
+        "macaddr",
+        "macaddr8",
+        "name",
+        "pg_lsn",
+    ];
+    !column.data_type.array && column.data_type.builtin_name().is_some_and(|name| fixed.contains(&name))
 }

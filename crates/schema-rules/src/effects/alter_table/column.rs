@@ -4,6 +4,7 @@
 //! is not volatile is kept in the catalog and the rows are left alone; a volatile one, a stored generated column, an
 //! identity column and a domain with constraints have every row written anew.
 
+use lock_table::LockMode;
 use sql_syntax::ast::{
     ColumnConstraintKind, ColumnDef, DropBehavior, Ident, TableConstraintKind, Volatility,
 };
@@ -123,6 +124,7 @@ impl Run<'_> {
         let domain = self.catalog.has_domain_constraints(&column.data_type);
         let default_in_domain = column.default.is_none() && self.domain_default(&column).is_some();
         let plain_default = column.default.clone().or_else(|| self.domain_default(&column));
+        self.default_sequences_of_rows(plain_default.as_deref());
         let volatile = plain_default
             .as_ref()
             .map(|value| volatility(self.catalog, self.session, value))
@@ -189,6 +191,23 @@ impl Run<'_> {
         column.identity = parent.identity;
         column.collation = parent.collation;
         Ok(())
+    }
+
+    /// The rewrite calls `nextval` for every row there is.
+    fn default_sequences_of_rows(&mut self, default: Option<&sql_syntax::ast::Expr>) {
+        let mut names = Vec::new();
+        if let Some(default) = default {
+            crate::expression::walk(default, &mut |part| {
+                if let sql_syntax::ast::ExprKind::Function(call) = &part.kind {
+                    names.extend(crate::effects::references::sequence_argument(call));
+                }
+            });
+        }
+        for name in names {
+            if let Some(sequence) = self.catalog.find(self.session, &name).map(|r| r.id) {
+                self.lock(sequence, LockMode::RowExclusive);
+            }
+        }
     }
 
     fn domain_default(&self, column: &Column) -> Option<std::rc::Rc<sql_syntax::ast::Expr>> {

@@ -53,7 +53,10 @@ impl Run<'_> {
             return wrong(what);
         }
         if !constraint.enforced {
-            return wrong("cannot validate NOT ENFORCED constraint".into());
+            return Err(SqlError::new(
+                sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "cannot validate NOT ENFORCED constraint",
+            ));
         }
         if constraint.validated {
             return Ok(());
@@ -161,6 +164,13 @@ impl Run<'_> {
             };
             return Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message));
         };
+        if constraint.parent.is_some() {
+            let state = if self.version >= PgVersion::V18 { "55000" } else { "XX000" };
+            return Err(SqlError::new(
+                state,
+                format!("cannot alter constraint \"{}\" on relation \"{}\"", name.text, table.name),
+            ));
+        }
         let key = key.clone();
         if let Some(enforced) = attributes.enforced
             && enforced != constraint.enforced
@@ -172,8 +182,20 @@ impl Run<'_> {
                 alter.queue.table(alter.table).foreign_keys.push((constraint.name.clone(), Rc::new(key)));
             }
         }
-        self.catalog.change_relation(alter.table, |r| {
-            for c in r.constraints.iter_mut().filter(|c| c.oid == constraint.oid) {
+        self.change_timing(alter.table, constraint.oid, attributes, alter.lock);
+        Ok(())
+    }
+
+    /// The new timing, here and in the copies that partitions have (`ATExecAlterConstrRecurse`).
+    fn change_timing(
+        &mut self,
+        id: RelationId,
+        oid: crate::catalog::Oid,
+        attributes: ConstraintAttributes,
+        mode: LockMode,
+    ) {
+        self.catalog.change_relation(id, |r| {
+            for c in r.constraints.iter_mut().filter(|c| c.oid == oid) {
                 c.deferrable = attributes
                     .deferrable
                     .unwrap_or(c.deferrable || attributes.initially_deferred == Some(true));
@@ -184,7 +206,14 @@ impl Run<'_> {
                 }
             }
         });
-        Ok(())
+        let parts: Vec<RelationId> = self.catalog.children_of(id).map(|c| c.id).collect();
+        for part in parts {
+            let copy = self.relation(part).constraints.iter().find(|c| c.parent == Some(oid)).map(|c| c.oid);
+            if let Some(copy) = copy {
+                self.lock(part, mode);
+                self.change_timing(part, copy, attributes, mode);
+            }
+        }
     }
 
     // ---- DROP ----

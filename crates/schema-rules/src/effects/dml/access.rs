@@ -69,7 +69,7 @@ fn has_small(item: &FromItem) -> bool {
     }
 }
 
-fn is_aggregate(expr: &Expr) -> bool {
+pub(super) fn is_aggregate(expr: &Expr) -> bool {
     match &expr.kind {
         ExprKind::Function(call) => {
             matches!(

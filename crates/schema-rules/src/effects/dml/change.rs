@@ -47,7 +47,11 @@ impl Run<'_> {
         if self.is_replaced(&table, "insert") {
             return Ok(());
         }
+        if let Some(source) = &statement.source {
+            self.use_sequences(source);
+        }
         self.default_sequences(&table, statement, rows.as_deref());
+        self.not_null_columns_filled(&table, statement, rows.as_deref())?;
         if matches!(conflict, Some(ConflictAction::Nothing)) {
             // Whether a row goes in at all is up to the data.
             self.lock_indexes(table.id, WRITE);
@@ -91,6 +95,7 @@ impl Run<'_> {
         self.lock_indexes(table.id, WRITE);
         let count = rows.map(|r| r.len() as u64);
         let mut receivers = vec![table.id];
+        self.lock_for_partition_constraint(table);
         if table.partition_key().is_some() {
             receivers = self.receivers(table, statement, rows)?;
             for id in &receivers {
@@ -104,6 +109,51 @@ impl Run<'_> {
             }
         }
         self.check_references_of_new_rows(table, statement, rows);
+        Ok(())
+    }
+
+    /// A row that is put straight into a partition is compared with its bound, which is kept together with the
+    /// parent's key: the parents are opened (`generate_partition_qual`).
+    fn lock_for_partition_constraint(&mut self, table: &Relation) {
+        let mut next = table.is_partition().then(|| table.parents.first().copied()).flatten();
+        while let Some(parent) = next {
+            self.lock(parent, LockMode::AccessShare);
+            let parent = self.relation(parent);
+            next = parent.is_partition().then(|| parent.parents.first().copied()).flatten();
+        }
+    }
+
+    /// A constant row that leaves a NOT NULL column without any value (`ExecConstraints`).
+    fn not_null_columns_filled(
+        &self,
+        table: &Relation,
+        statement: &Insert,
+        rows: Option<&[&Vec<Expr>]>,
+    ) -> Outcome {
+        let fires = table.triggers.iter().any(|t| t.enabled);
+        if fires || table.assumed || self.is_replaced(table, "insert") {
+            return Ok(());
+        }
+        for column in table.live_columns().filter(|c| c.not_null) {
+            let computed =
+                column.default.is_some() || column.generated.is_some() || column.identity.is_some();
+            let of_domain = self.catalog.has_domain_constraints(&column.data_type)
+                || matches!(column.data_type.id, TypeId::User(_));
+            let missing = |row: &&Vec<Expr>| match value_of(table, statement, row, &column.name) {
+                Some(value) if matches!(value.kind, ExprKind::Default) => !computed && !of_domain,
+                Some(value) => crate::effects::create_table::is_null(value),
+                None => !computed && !of_domain,
+            };
+            if rows.unwrap_or_default().iter().any(missing) {
+                return Err(SqlError::new(
+                    sqlstate::NOT_NULL_VIOLATION,
+                    format!(
+                        "null value in column \"{}\" of relation \"{}\" violates not-null constraint",
+                        column.name, table.name
+                    ),
+                ));
+            }
+        }
         Ok(())
     }
 

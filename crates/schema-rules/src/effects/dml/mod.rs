@@ -12,15 +12,16 @@ mod referential;
 use lock_table::LockMode;
 use sql_syntax::ast::{
     CommonTable, Copy, Expr, ExprKind, FromItem, Grouping, JoinCondition, ObjectName, Query, QueryBody,
-    Select, Statement, TableName,
+    RowLockStrength, Select, Statement, TableName,
 };
 
 use self::access::Source;
 use super::WorkKind;
 use super::references::sequence_argument;
 use super::run::{Outcome, Run, is_system};
-use crate::catalog::{Relation, RelationId};
+use crate::catalog::{Relation, RelationId, RelationKind};
 use crate::error::{SqlError, sqlstate};
+use crate::version::PgVersion;
 
 /// What the analysis of a statement has come across.
 #[derive(Default)]
@@ -125,6 +126,7 @@ impl Run<'_> {
         analysis: &mut Analysis<'q>,
     ) -> Outcome {
         let first = analysis.sources.len();
+        self.may_lock_rows(query, select)?;
         for item in &select.from {
             self.analyse_from(item, query, outer, analysis)?;
         }
@@ -270,6 +272,12 @@ impl Run<'_> {
             return Ok(());
         }
         let relation = self.open(&table.name, mode)?;
+        if mode == LockMode::RowShare && matches!(relation.kind, RelationKind::MaterializedView { .. }) {
+            return Err(SqlError::new(
+                sqlstate::WRONG_OBJECT_TYPE,
+                format!("cannot lock rows in materialized view \"{}\"", relation.name),
+            ));
+        }
         self.note_source(&relation, alias, mode, table.only, extra, analysis);
         Ok(())
     }
@@ -356,7 +364,7 @@ impl Run<'_> {
     }
 
     /// `nextval` and its relatives open their sequence as for writing.
-    fn use_sequences(&mut self, query: &Query) {
+    pub(super) fn use_sequences(&mut self, query: &Query) {
         let mut names: Vec<ObjectName> = Vec::new();
         crate::expression::walk_query(query, &mut |part| {
             if let ExprKind::Function(call) = &part.kind {
@@ -381,7 +389,12 @@ impl Run<'_> {
         *self.catalog = catalog;
         // The statement is planned, not run: locks are taken, nothing is read.
         let planned = self.steps.split_off(first);
-        self.steps.extend(planned.into_iter().filter(|s| matches!(s, super::Step::Lock { .. })));
+        let existed = |s: &super::Step| match s {
+            super::Step::Lock { relation, .. } => self.catalog.relation(*relation).is_some(),
+            _ => false,
+        };
+        let locks: Vec<_> = planned.into_iter().filter(existed).collect();
+        self.steps.extend(locks);
         result
     }
 
@@ -392,6 +405,7 @@ impl Run<'_> {
         let Some(name) = &statement.table else { return Ok(()) };
         if !statement.from {
             let relation = self.open(name, LockMode::AccessShare)?;
+            self.can_be_copied_from(&relation)?;
             if relation.has_heap() {
                 self.scan(relation.id, super::ScanReason::Query);
             }
@@ -404,6 +418,47 @@ impl Run<'_> {
         self.lock_indexes(relation.id, LockMode::RowExclusive);
         self.work(relation.id, WorkKind::Load);
         Ok(())
+    }
+
+    /// COPY TO reads a heap; everything else has to be written as a query (`BeginCopyTo`).
+    fn can_be_copied_from(&self, relation: &Relation) -> Outcome {
+        let kind = match &relation.kind {
+            RelationKind::View(_) => "view",
+            RelationKind::PartitionedTable(_) => "partitioned table",
+            RelationKind::Sequence(_) => "sequence",
+            RelationKind::ForeignTable => "foreign table",
+            RelationKind::MaterializedView { .. } if self.version < PgVersion::V18 => "materialized view",
+            _ => return Ok(()),
+        };
+        Err(SqlError::new(
+            sqlstate::WRONG_OBJECT_TYPE,
+            format!("cannot copy from {kind} \"{}\"", relation.name),
+        )
+        .hint("Try the COPY (SELECT ...) TO variant."))
+    }
+
+    /// Row locks need rows that stand for rows of a table (`CheckSelectLocking`).
+    fn may_lock_rows(&self, query: &Query, select: &Select) -> Outcome {
+        let Some(locking) = query.locking.first() else { return Ok(()) };
+        let clause = if !select.group_by.is_empty() {
+            "GROUP BY clause"
+        } else if select.having.is_some() {
+            "HAVING clause"
+        } else if select.targets.iter().any(|t| access::is_aggregate(&t.value)) {
+            "aggregate functions"
+        } else {
+            return Ok(());
+        };
+        let strength = match locking.strength {
+            RowLockStrength::KeyShare => "FOR KEY SHARE",
+            RowLockStrength::Share => "FOR SHARE",
+            RowLockStrength::NoKeyUpdate => "FOR NO KEY UPDATE",
+            RowLockStrength::Update => "FOR UPDATE",
+        };
+        Err(SqlError::new(
+            sqlstate::FEATURE_NOT_SUPPORTED,
+            format!("{strength} is not allowed with {clause}"),
+        ))
     }
 
     pub(super) fn lock_indexes(&mut self, table: RelationId, mode: LockMode) {

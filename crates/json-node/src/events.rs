@@ -24,7 +24,7 @@ fn columns(event: &Event) -> Body {
             ("mode", json!(event.mode.to_string())),
             ("object", json!(object_of(event.tag))),
         ]),
-        Event::Request { request, latency, failed } => object([
+        Event::Request { request, latency, failed, .. } => object([
             ("event", json!("request")),
             ("request", json!(request)),
             ("latency_ns", json!(latency.0)),

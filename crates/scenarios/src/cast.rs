@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use sim_actors::{
     AppInstance, AppVersion, Arrivals, Background, Balancer, DeploymentSettings, Event, InstanceSettings,
-    KeySource, LockManager, Player, RequestScript, Service, Step,
+    KeySource, LockManager, Player, PoolTimeoutCheck, RequestScript, Service, Source, Step,
 };
 use sim_clock::{ActorId, Nanos, Scheduler, Seed};
 use sql_engine::{Database, StatementId};
@@ -93,8 +93,12 @@ impl<R> Cast<R> {
             .all(|at| versions[*at].statements.iter().all(|one| self.database.check(*one).is_ok()));
         let first = BALANCER.0 + 1;
         let places: Vec<ActorId> = (first..first + spec.instances).map(ActorId).collect();
-        let mut balancer =
-            Balancer::new(arrivals(scenario, &keys), sources(scenario, world), places, deployed);
+        let mut balancer = Balancer::new(
+            Source::Random(arrivals(scenario, &keys)),
+            sources(scenario, world),
+            places,
+            deployed,
+        );
         if deployed {
             for (at, key) in balancer.first_arrivals() {
                 scheduler.set_timer(at, BALANCER, key);
@@ -114,6 +118,7 @@ impl<R> Cast<R> {
                 balancer: BALANCER,
                 versions: Rc::clone(&versions),
                 acquire_timeout: spec.acquire_timeout.0,
+                timeout_check: PoolTimeoutCheck::ByTimer,
                 rollback,
                 deployment: DeploymentSettings {
                     drain_timeout: spec.drain_timeout.0,

@@ -1,4 +1,5 @@
-//! The load balancer: requests arrive as Poisson processes and go to the instances in turn.
+//! The load balancer: requests arrive as Poisson processes or as they were recorded, and go to the instances in
+//! turn.
 
 use sim_clock::{Actor, ActorId, Context, Nanos, Stream};
 
@@ -52,13 +53,44 @@ pub struct Arrivals {
     pub keys: Vec<usize>,
 }
 
+/// One request as it was recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// When it arrives.
+    pub at: Nanos,
+    /// Which kind.
+    pub request: u32,
+    /// Its keys.
+    pub keys: Keys,
+    /// How long it works, for statements that leave that to their request.
+    pub service: Nanos,
+}
+
+/// Where requests come from.
+pub enum Source {
+    /// Poisson processes, one for each kind of request.
+    Random(Vec<Arrivals>),
+    /// What was recorded, in order of time: open loop, nobody waits for the one before.
+    Replay(Box<dyn Iterator<Item = Recorded>>),
+}
+
+impl Source {
+    /// A source that replays a list, sorted by time.
+    #[must_use]
+    pub fn replay(recorded: Vec<Recorded>) -> Self {
+        Self::Replay(Box::new(recorded.into_iter()))
+    }
+}
+
 /// Where requests come from, and who gets them.
-#[derive(Debug)]
 pub struct Balancer {
-    arrivals: Vec<Arrivals>,
-    sources: Vec<KeySource>,
+    source: Source,
+    /// The next of the recorded requests.
+    upcoming: Option<Recorded>,
+    keys: Vec<KeySource>,
     instances: Vec<(ActorId, bool)>,
     next: usize,
+    ordinal: u64,
     turned_away: u64,
 }
 
@@ -66,20 +98,23 @@ impl Balancer {
     /// A balancer in front of instances, all of which take requests if `deployed`. Its first timers,
     /// one for each kind of request, are the caller's to set: see [`Balancer::first_arrivals`].
     #[must_use]
-    pub fn new(
-        arrivals: Vec<Arrivals>,
-        sources: Vec<KeySource>,
-        instances: Vec<ActorId>,
-        deployed: bool,
-    ) -> Self {
+    pub fn new(source: Source, keys: Vec<KeySource>, instances: Vec<ActorId>, deployed: bool) -> Self {
         let instances = instances.into_iter().map(|instance| (instance, deployed)).collect();
-        Self { arrivals, sources, instances, next: 0, turned_away: 0 }
+        Self { source, upcoming: None, keys, instances, next: 0, ordinal: 0, turned_away: 0 }
     }
 
     /// When each kind of request arrives first, with the key of its timer.
     pub fn first_arrivals(&mut self) -> Vec<(Nanos, u64)> {
-        let gap = |arrivals: &mut Arrivals| arrivals.stream.exponential(arrivals.mean_gap);
-        self.arrivals.iter_mut().map(gap).zip(0..).collect()
+        match &mut self.source {
+            Source::Random(arrivals) => {
+                let gap = |arrivals: &mut Arrivals| arrivals.stream.exponential(arrivals.mean_gap);
+                arrivals.iter_mut().map(gap).zip(0..).collect()
+            }
+            Source::Replay(recorded) => {
+                self.upcoming = recorded.next();
+                self.upcoming.iter().map(|first| (first.at, 0)).collect()
+            }
+        }
     }
 
     /// Requests that found no instance to take them.
@@ -91,7 +126,7 @@ impl Balancer {
     /// The key sources as the run left them.
     #[must_use]
     pub fn into_sources(self) -> Vec<KeySource> {
-        self.sources
+        self.keys
     }
 
     /// The next instance, in turn, that takes requests.
@@ -101,24 +136,44 @@ impl Balancer {
         self.next = at + 1;
         Some(self.instances[at].0)
     }
-}
 
-impl Actor<Message, Event> for Balancer {
-    fn on_timer(&mut self, key: u64, cx: &mut Context<'_, Message, Event>) {
-        let Some(arrivals) = usize::try_from(key).ok().and_then(|at| self.arrivals.get_mut(at)) else {
-            return;
-        };
-        let gap = arrivals.stream.exponential(arrivals.mean_gap);
-        cx.set_timer(cx.now() + gap, key);
-        let keys: Keys = arrivals.keys.iter().map(|at| self.sources[*at].draw()).collect();
-        let request = u32::try_from(key).unwrap_or(u32::MAX);
+    fn pass_on(&mut self, arrived: Recorded, cx: &mut Context<'_, Message, Event>) {
+        let Recorded { request, keys, service, .. } = arrived;
+        let ordinal = self.ordinal;
+        self.ordinal += 1;
         match self.choose() {
-            Some(instance) => cx.send(instance, Message::Arrive { request, keys }),
+            Some(instance) => cx.send(instance, Message::Arrive { request, keys, service, ordinal }),
             None => {
                 self.turned_away += 1;
                 cx.log(Event::TurnedAway { request });
             }
         }
+    }
+}
+
+impl Actor<Message, Event> for Balancer {
+    fn on_timer(&mut self, key: u64, cx: &mut Context<'_, Message, Event>) {
+        let arrived = match &mut self.source {
+            Source::Random(arrivals) => {
+                let Some(arrivals) = usize::try_from(key).ok().and_then(|at| arrivals.get_mut(at)) else {
+                    return;
+                };
+                let gap = arrivals.stream.exponential(arrivals.mean_gap);
+                cx.set_timer(cx.now() + gap, key);
+                let keys: Keys = arrivals.keys.iter().map(|at| self.keys[*at].draw()).collect();
+                let request = u32::try_from(key).unwrap_or(u32::MAX);
+                Recorded { at: cx.now(), request, keys, service: Nanos::ZERO }
+            }
+            Source::Replay(recorded) => {
+                let Some(arrived) = self.upcoming.take() else { return };
+                self.upcoming = recorded.next();
+                if let Some(next) = &self.upcoming {
+                    cx.set_timer(next.at.max(cx.now()), key);
+                }
+                arrived
+            }
+        };
+        self.pass_on(arrived, cx);
     }
 
     fn on_message(&mut self, from: ActorId, message: Message, _: &mut Context<'_, Message, Event>) {

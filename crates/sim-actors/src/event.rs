@@ -21,6 +21,8 @@ pub enum Event {
     Request {
         /// Which kind.
         request: u32,
+        /// Its number among all arrivals, from 0.
+        ordinal: u64,
         /// From its arrival to its end.
         latency: Nanos,
         /// Why it failed, if it did.
@@ -75,7 +77,7 @@ impl Traced for Event {
     fn trace(&self, hash: &mut TraceHash) {
         match self {
             Self::Server(event) => trace_server(event, hash),
-            Self::Request { request, latency, failed } => {
+            Self::Request { request, latency, failed, .. } => {
                 hash.word(1 << 32 | u64::from(*request));
                 hash.word(latency.0);
                 hash.word(failed.map_or(0, failure_word));

@@ -23,9 +23,9 @@ mod request;
 mod shell;
 
 pub use background::Background;
-pub use balancer::{Arrivals, Balancer, KeySource};
+pub use balancer::{Arrivals, Balancer, KeySource, Recorded, Source};
 pub use event::{DeploymentPhase, Event, Failed, MigrationStep, trace_server};
-pub use instance::{AppInstance, DeploymentSettings, InstanceSettings, RequestStats};
+pub use instance::{AppInstance, DeploymentSettings, InstanceSettings, PoolTimeoutCheck, RequestStats};
 pub use lock_manager::LockManager;
 pub use message::{Keys, Message};
 pub use migration::{Managed, MigrationCoordinator};

@@ -3,6 +3,8 @@
 //! It never waits: a statement that has to wait for a lock stays with the server's own state
 //! machine, and its completion goes out when it comes.
 
+use std::collections::BTreeMap;
+
 use sim_clock::{Actor, ActorId, Context, Nanos};
 use sql_engine::{Database, Value};
 use transactions::{Effects, Event as ServerEvent, EventKind, LockMode, LockTag, SessionId, SqlError, Timer};
@@ -16,11 +18,13 @@ pub struct LockManager {
     database: Database,
     /// Whose each session is, by its number.
     clients: Vec<ActorId>,
-    questioner: Questioner,
+    questioners: Vec<Questioner>,
+    /// How long statements work whose duration was measured, by their text.
+    measured: BTreeMap<Box<str>, Nanos>,
     effects: Effects,
 }
 
-/// The session that sends texts and wants results: the coordinator's.
+/// A session that sends texts and wants results: a coordinator's.
 struct Questioner {
     session: SessionId,
     /// Whether a text of it is under way.
@@ -33,25 +37,59 @@ struct Questioner {
     granted: Vec<(String, LockMode)>,
 }
 
+impl Questioner {
+    fn new(session: SessionId) -> Self {
+        Self { session, asked: false, waits_since: Nanos::ZERO, wait: None, granted: Vec::new() }
+    }
+
+    fn describe(&mut self, error: &SqlError, now: Nanos) -> DatabaseError {
+        let waited = now - self.waits_since;
+        let failure = |(mode, blocked_by): (LockMode, Vec<String>)| LockFailure {
+            mode: mode.to_string(),
+            waited,
+            blocked_by,
+        };
+        DatabaseError {
+            sqlstate: error.sqlstate.to_string(),
+            message: error.message.to_string(),
+            lock: self.wait.take().map(failure),
+        }
+    }
+}
+
 impl LockManager {
     /// A server whose sessions belong to these clients, by session number; `questioner` is the one
     /// that sends texts.
     #[must_use]
     pub fn new(database: Database, clients: Vec<ActorId>, questioner: SessionId) -> Self {
-        let questioner = Questioner {
-            session: questioner,
-            asked: false,
-            waits_since: Nanos::ZERO,
-            wait: None,
-            granted: Vec::new(),
-        };
-        Self { database, clients, questioner, effects: Effects::default() }
+        let (questioners, measured) = (vec![Questioner::new(questioner)], BTreeMap::new());
+        Self { database, clients, questioners, measured, effects: Effects::default() }
     }
 
-    /// The server as the run left it, and the relation locks that the questioner was granted.
+    /// Another session that sends texts.
+    #[must_use]
+    pub fn with_questioner(mut self, session: SessionId) -> Self {
+        if self.questioner(session).is_none() {
+            self.questioners.push(Questioner::new(session));
+        }
+        self
+    }
+
+    /// A text of a questioner works that long, lock waits apart, whatever the cost model says.
+    #[must_use]
+    pub fn with_measured(mut self, sql: &str, work: Nanos) -> Self {
+        self.measured.insert(sql.into(), work);
+        self
+    }
+
+    /// The server as the run left it, and the relation locks that the questioners were granted.
     #[must_use]
     pub fn into_parts(self) -> (Database, Vec<(String, LockMode)>) {
-        (self.database, self.questioner.granted)
+        (self.database, self.questioners.into_iter().flat_map(|one| one.granted).collect())
+    }
+
+    fn questioner(&self, session: SessionId) -> Option<usize> {
+        self.questioners.iter().position(|one| one.session == session)
     }
 
     fn query(
@@ -61,12 +99,14 @@ impl LockManager {
         limits: Timeouts,
         cx: &mut Context<'_, Message, Event>,
     ) {
-        self.questioner.asked = true;
+        let Some(by) = self.questioner(session) else { return };
+        self.questioners[by].asked = true;
         match self.database.prepare(sql) {
-            Err(error) => self.answer(Err(error), 0, cx),
+            Err(error) => self.answer(by, Err(error), 0, cx),
             Ok(statement) => {
                 self.database.set_timeouts(session, limits.lock_timeout, limits.statement_timeout);
-                self.database.execute(cx.now(), session, statement, &[], None, &mut self.effects);
+                let work = self.measured.get(sql).copied();
+                self.database.execute(cx.now(), session, statement, &[], work, &mut self.effects);
                 self.flush(cx);
             }
         }
@@ -79,16 +119,16 @@ impl LockManager {
             cx.set_timer(at, timer.0);
         }
         for event in effects.events.drain(..) {
-            if event.session == self.questioner.session {
-                self.notice(event, cx.now());
+            if let Some(by) = self.questioner(event.session) {
+                self.notice(by, event, cx.now());
             }
             cx.log(Event::Server(event));
         }
         for completion in effects.completions.drain(..) {
             let session = completion.session;
-            if session == self.questioner.session {
+            if let Some(by) = self.questioner(session) {
                 let rows = completion.result.as_ref().map_or(0, |outcome| outcome.rows);
-                self.answer(completion.result.map(|_| ()), rows, cx);
+                self.answer(by, completion.result.map(|_| ()), rows, cx);
             } else if let Some(client) = self.clients.get(session.0 as usize) {
                 let outcome = completion.result.map(|_| ()).map_err(|error| error.sqlstate);
                 cx.send(*client, Message::Completed { session, outcome });
@@ -97,58 +137,49 @@ impl LockManager {
         self.effects = effects;
     }
 
-    fn answer(&mut self, result: Result<(), SqlError>, rows: u64, cx: &mut Context<'_, Message, Event>) {
-        let session = self.questioner.session;
+    fn answer(
+        &mut self,
+        by: usize,
+        result: Result<(), SqlError>,
+        rows: u64,
+        cx: &mut Context<'_, Message, Event>,
+    ) {
+        let session = self.questioners[by].session;
         let Some(client) = self.clients.get(session.0 as usize).copied() else { return };
-        self.questioner.asked = false;
+        self.questioners[by].asked = false;
         let outcome = match result {
             Ok(()) => {
                 let returned = self.database.take_result(session).unwrap_or_default();
                 Ok(Executed { rows_affected: rows, rows: returned })
             }
-            Err(error) => Err(self.describe(&error, cx.now())),
+            Err(error) => Err(self.questioners[by].describe(&error, cx.now())),
         };
-        self.questioner.wait = None;
+        self.questioners[by].wait = None;
         cx.send(client, Message::Answered(Box::new(outcome)));
     }
 
-    fn describe(&mut self, error: &SqlError, now: Nanos) -> DatabaseError {
-        let waited = now - self.questioner.waits_since;
-        let failure = |(mode, blocked_by): (LockMode, Vec<String>)| LockFailure {
-            mode: mode.to_string(),
-            waited,
-            blocked_by,
-        };
-        DatabaseError {
-            sqlstate: error.sqlstate.to_string(),
-            message: error.message.to_string(),
-            lock: self.questioner.wait.take().map(failure),
-        }
-    }
-
-    /// Keeps what the questioner's reports are made of.
-    fn notice(&mut self, event: ServerEvent, now: Nanos) {
+    /// Keeps what a questioner's reports are made of.
+    fn notice(&mut self, by: usize, event: ServerEvent, now: Nanos) {
+        let questioner = &mut self.questioners[by];
         match (event.kind, event.tag) {
-            (EventKind::Waits, _) => self.questioner.waits_since = now,
+            (EventKind::Waits, _) => questioner.waits_since = now,
             (EventKind::Granted | EventKind::Woken, tag) => {
-                self.questioner.wait = None;
+                questioner.wait = None;
                 if let LockTag::Relation(relation) = tag
                     && let Some(name) = self.database.relation_name(relation)
-                    && !self.questioner.granted.contains(&(name.clone(), event.mode))
+                    && !questioner.granted.contains(&(name.clone(), event.mode))
                 {
-                    self.questioner.granted.push((name, event.mode));
+                    questioner.granted.push((name, event.mode));
                 }
             }
             _ => {}
         }
     }
 
-    /// Looks at what the questioner waits for, before a timer may end the wait.
+    /// Looks at what a questioner waits for, before a timer may end the wait.
     fn look_at_wait(&mut self, timer: Timer) {
-        let session = self.questioner.session;
-        if !self.questioner.asked || timer.session() != session {
-            return;
-        }
+        let session = timer.session();
+        let Some(by) = self.questioner(session).filter(|by| self.questioners[*by].asked) else { return };
         if let Some((_, mode)) = self.database.waits_for(session) {
             let mut names: Vec<String> = Vec::new();
             for blocker in self.database.blockers(session) {
@@ -157,7 +188,7 @@ impl LockManager {
                     names.push(name);
                 }
             }
-            self.questioner.wait = Some((mode, names));
+            self.questioners[by].wait = Some((mode, names));
         }
     }
 }

@@ -62,6 +62,10 @@ pub enum Message {
         request: u32,
         /// Its keys.
         keys: Keys,
+        /// How long this one works, for statements that leave that to their request.
+        service: Nanos,
+        /// Its number among all arrivals, from 0.
+        ordinal: u64,
     },
     /// From an instance to the balancer: send it requests, or stop.
     Rotation {

@@ -19,7 +19,7 @@ pub struct Managed {
     pub version: usize,
 }
 
-/// Runs one story to its end, and ends the run with it.
+/// Runs one story to its end, and ends the run with it unless others go on.
 pub struct MigrationCoordinator<R> {
     story: Coroutine<R>,
     server: ActorId,
@@ -29,6 +29,7 @@ pub struct MigrationCoordinator<R> {
     /// The instance under deployment and its version to be.
     deploying: Option<(usize, usize)>,
     begun: bool,
+    ends_run: bool,
     statements: u32,
     outcome: Option<R>,
 }
@@ -43,8 +44,15 @@ impl<R> MigrationCoordinator<R> {
         fleet: Vec<Managed>,
         versions: Vec<String>,
     ) -> Self {
-        let (deploying, outcome, begun, statements) = (None, None, false, 0);
-        Self { story, server, session, fleet, versions, deploying, begun, statements, outcome }
+        let (deploying, outcome, begun, ends_run, statements) = (None, None, false, true, 0);
+        Self { story, server, session, fleet, versions, deploying, begun, ends_run, statements, outcome }
+    }
+
+    /// The run goes on when this story has ended: traffic, and other stories.
+    #[must_use]
+    pub fn among_others(mut self) -> Self {
+        self.ends_run = false;
+        self
     }
 
     /// What the story came to, if it has ended.
@@ -58,7 +66,10 @@ impl<R> MigrationCoordinator<R> {
                 Turn::Asks(ask) => ask,
                 Turn::Returns(outcome) => {
                     self.outcome = Some(outcome);
-                    return cx.stop();
+                    if self.ends_run {
+                        cx.stop();
+                    }
+                    return;
                 }
             };
             answer = self.carry_out(ask, cx);

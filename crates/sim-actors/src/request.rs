@@ -17,6 +17,11 @@ pub enum Service {
     Fixed(Nanos),
     /// Exponential, with that mean.
     Exponential(Nanos),
+    /// As long as its request says when it arrives, and that much more.
+    OfRequest {
+        /// What comes on top: the statement's own cost.
+        more: Nanos,
+    },
 }
 
 /// One statement of a request.
@@ -40,10 +45,11 @@ impl Step {
         Message::Execute { session, statement: self.statement, params, work }
     }
 
-    /// How long it works this time.
-    pub fn draw_work(&self, stream: &mut Stream) -> Option<Nanos> {
+    /// How long it works this time, for a request that says `of_request`.
+    pub fn draw_work(&self, of_request: Nanos, stream: &mut Stream) -> Option<Nanos> {
         match self.service {
             Service::Exponential(mean) => Some(stream.exponential(mean)),
+            Service::OfRequest { more } => Some(of_request + more),
             _ => self.fixed_work(),
         }
     }
@@ -53,7 +59,9 @@ impl Step {
     pub fn fixed_work(&self) -> Option<Nanos> {
         match self.service {
             Service::Modelled => None,
-            Service::Fixed(span) | Service::Exponential(span) => Some(span),
+            Service::Fixed(span) | Service::Exponential(span) | Service::OfRequest { more: span } => {
+                Some(span)
+            }
         }
     }
 }

@@ -39,10 +39,22 @@ pub struct InstanceSettings {
     pub versions: Rc<[AppVersion]>,
     /// How long a request waits for a connection.
     pub acquire_timeout: Nanos,
+    /// When the pool looks at that.
+    pub timeout_check: PoolTimeoutCheck,
     /// What `ROLLBACK` was prepared as.
     pub rollback: StatementId,
     /// How deployments go.
     pub deployment: DeploymentSettings,
+}
+
+/// When a pool notices that a request has waited too long for a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PoolTimeoutCheck {
+    /// When the time has passed: the caller waits with a timeout, as HikariCP's and most others do.
+    #[default]
+    ByTimer,
+    /// When a connection would take the request: a plain queue in front of workers.
+    AtHandover,
 }
 
 /// What became of one kind of request.
@@ -115,13 +127,14 @@ impl AppInstance {
         self.settings.versions[self.version].requests.get(request as usize)?.as_ref()
     }
 
-    fn arrive(&mut self, request: u32, keys: Keys, cx: &mut Context<'_, Message, Event>) {
-        let waiting = Waiting { ticket: 0, request, keys, arrived: cx.now() };
+    fn arrive(&mut self, waiting: Waiting, cx: &mut Context<'_, Message, Event>) {
         if let Some(connection) = self.pool.take_idle() {
             return self.begin(connection, waiting, cx);
         }
         let ticket = self.pool.queue(waiting);
-        cx.set_timer(cx.now() + self.settings.acquire_timeout, ACQUIRE | ticket);
+        if self.settings.timeout_check == PoolTimeoutCheck::ByTimer {
+            cx.set_timer(cx.now() + self.settings.acquire_timeout, ACQUIRE | ticket);
+        }
     }
 
     fn begin(&mut self, connection: usize, waiting: Waiting, cx: &mut Context<'_, Message, Event>) {
@@ -132,11 +145,11 @@ impl AppInstance {
     /// Sends the connection's next statement, or ends its request.
     fn proceed(&mut self, connection: usize, cx: &mut Context<'_, Message, Event>) {
         let Some(running) = self.pool.running(connection) else { return };
-        let (request, at) = (running.request, running.at);
+        let (request, at, service) = (running.request, running.at, running.service);
         let script = self.settings.versions[self.version].requests.get(request as usize);
         let step = script.and_then(|script| script.as_ref()?.steps.get(at));
         let Some(step) = step else { return self.end(connection, None, cx) };
-        let work = step.draw_work(&mut self.service);
+        let work = step.draw_work(service, &mut self.service);
         let session = self.pool.session(connection);
         if let Some(running) = self.pool.running(connection) {
             cx.send(self.settings.server, step.execute(session, &running.keys, work));
@@ -172,7 +185,7 @@ impl AppInstance {
 
     fn end(&mut self, connection: usize, failed: Option<Failed>, cx: &mut Context<'_, Message, Event>) {
         let Some(running) = self.pool.end(connection) else { return };
-        self.count(running.request, running.arrived, failed, cx);
+        self.count(running.request, running.ordinal, cx.now() - running.arrived, failed, cx);
         match failed {
             None => self.free(connection, cx),
             Some(_) => {
@@ -186,11 +199,11 @@ impl AppInstance {
     fn count(
         &mut self,
         request: u32,
-        arrived: Nanos,
+        ordinal: u64,
+        latency: Nanos,
         failed: Option<Failed>,
         cx: &mut Context<'_, Message, Event>,
     ) {
-        let latency = cx.now() - arrived;
         if let Some(stats) = self.stats.get_mut(request as usize) {
             stats.latency_max = stats.latency_max.max(latency);
             match failed {
@@ -198,12 +211,25 @@ impl AppInstance {
                 Some(cause) => *stats.failed.entry(cause).or_default() += 1,
             }
         }
-        cx.log(Event::Request { request, latency, failed });
+        cx.log(Event::Request { request, ordinal, latency, failed });
+    }
+
+    /// The next request in the queue that has not waited too long.
+    fn next_waiting(&mut self, cx: &mut Context<'_, Message, Event>) -> Option<Waiting> {
+        let longest = self.settings.acquire_timeout;
+        loop {
+            let waiting = self.pool.next_waiting()?;
+            if cx.now() - waiting.arrived <= longest {
+                return Some(waiting);
+            }
+            // Its caller was told when the time had passed, however late the pool notices.
+            self.count(waiting.request, waiting.ordinal, longest, Some(Failed::PoolTimeout), cx);
+        }
     }
 
     /// A connection is free: the next request in the queue takes it.
     fn free(&mut self, connection: usize, cx: &mut Context<'_, Message, Event>) {
-        match self.pool.next_waiting() {
+        match self.next_waiting(cx) {
             Some(waiting) => self.begin(connection, waiting, cx),
             None => {
                 self.pool.give_back(connection);
@@ -220,7 +246,8 @@ impl Actor<Message, Event> for AppInstance {
             THINK => self.proceed(usize::try_from(whom).unwrap_or(usize::MAX), cx),
             ACQUIRE => {
                 if let Some(waiting) = self.pool.give_up(whom) {
-                    self.count(waiting.request, waiting.arrived, Some(Failed::PoolTimeout), cx);
+                    let (waited, cause) = (cx.now() - waiting.arrived, Some(Failed::PoolTimeout));
+                    self.count(waiting.request, waiting.ordinal, waited, cause, cx);
                     self.drained(cx);
                 }
             }
@@ -230,7 +257,10 @@ impl Actor<Message, Event> for AppInstance {
 
     fn on_message(&mut self, from: ActorId, message: Message, cx: &mut Context<'_, Message, Event>) {
         match message {
-            Message::Arrive { request, keys } => self.arrive(request, keys, cx),
+            Message::Arrive { request, keys, service, ordinal } => {
+                let waiting = Waiting { ticket: 0, request, keys, service, ordinal, arrived: cx.now() };
+                self.arrive(waiting, cx);
+            }
             Message::Completed { session, outcome } => self.completed(session, outcome, cx),
             Message::Deploy { version } => self.deploy(from, version, cx),
             Message::Probed(failure) => self.probed(failure, cx),

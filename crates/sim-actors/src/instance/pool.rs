@@ -14,6 +14,8 @@ pub(super) struct Waiting {
     pub(super) ticket: u64,
     pub(super) request: u32,
     pub(super) keys: Keys,
+    pub(super) service: Nanos,
+    pub(super) ordinal: u64,
     pub(super) arrived: Nanos,
 }
 
@@ -22,6 +24,10 @@ pub(super) struct Waiting {
 pub(super) struct Running {
     pub(super) request: u32,
     pub(super) keys: Keys,
+    /// How long it works, for statements that leave that to their request.
+    pub(super) service: Nanos,
+    /// Its number among all arrivals.
+    pub(super) ordinal: u64,
     pub(super) arrived: Nanos,
     /// The statement that it is at.
     pub(super) at: usize,
@@ -29,8 +35,8 @@ pub(super) struct Running {
 
 impl Running {
     pub(super) fn new(waiting: Waiting) -> Self {
-        let Waiting { request, keys, arrived, .. } = waiting;
-        Self { request, keys, arrived, at: 0 }
+        let Waiting { request, keys, service, ordinal, arrived, .. } = waiting;
+        Self { request, keys, service, ordinal, arrived, at: 0 }
     }
 }
 

@@ -26,7 +26,7 @@ use super::durations::Durations;
 use super::fixture;
 use super::outcome::{Ended, MigrationOutcome, Outcome};
 use super::plan::{Diary, SharedDiary, carry_out};
-use super::recording::{Recording, RecordingError, Template, millis, span};
+use super::recording::{Arrival, Recording, RecordingError, Template, millis, span};
 
 const SERVER: ActorId = ActorId(0);
 const BALANCER: ActorId = ActorId(1);
@@ -75,7 +75,7 @@ pub(super) fn perform(
     let mut players = vec![Player::Server(manager)];
     players.append(&mut stage.players);
 
-    let log = Rc::new(RefCell::new(Log::new(recording.input.arrivals.len())));
+    let log = Rc::new(RefCell::new(Log::new(&recording.input.arrivals)));
     let sink = Rc::clone(&log);
     stage.scheduler.log.observe(Box::new(move |now, _, event| sink.borrow_mut().note(now, event)));
     run(RunMode::Actors, players, &mut stage.scheduler);
@@ -272,6 +272,7 @@ fn lock_waits(
 #[derive(Default)]
 struct Log {
     requests: Vec<Option<Ended>>,
+    arrivals: Vec<f64>,
     /// Who waits now, and since when.
     waiting: BTreeMap<SessionId, Nanos>,
     /// Waits that are over: whose, from when, to when.
@@ -281,18 +282,22 @@ struct Log {
 }
 
 impl Log {
-    fn new(arrivals: usize) -> Self {
-        Self { requests: vec![None; arrivals], ..Self::default() }
+    fn new(arrivals: &[Arrival]) -> Self {
+        let arrivals: Vec<f64> = arrivals.iter().map(|arrival| arrival.0).collect();
+        Self { requests: vec![None; arrivals.len()], arrivals, ..Self::default() }
     }
 
     fn note(&mut self, now: Nanos, event: &Event) {
         match event {
-            Event::Request { ordinal, failed, .. } => {
-                let Some(request) = usize::try_from(*ordinal).ok().and_then(|at| self.requests.get_mut(at))
-                else {
-                    return;
+            Event::Request { ordinal, latency, failed, .. } => {
+                let Ok(place) = usize::try_from(*ordinal) else { return };
+                let Some(request) = self.requests.get_mut(place) else { return };
+                // Who waited in vain for a connection was gone when the pool noticed.
+                let at = match failed {
+                    Some(Failed::PoolTimeout) => self.arrivals[place] + millis(*latency),
+                    _ => millis(now),
                 };
-                *request = Some(Ended { at: millis(now), failure: failed.map(name_of) });
+                *request = Some(Ended { at, failure: failed.map(name_of) });
             }
             Event::Server(event) => {
                 if self.next_sample < now {

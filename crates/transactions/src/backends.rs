@@ -91,6 +91,7 @@ impl<P: Clone + Default> Backends<P> {
     /// Closes a session as its client's disconnecting does: its transaction is rolled back, its statement, if
     /// one is under way, ends without a completion.
     pub fn disconnect(&mut self, now: Nanos, session: SessionId, fx: &mut Effects) {
+        self.heap.now = now;
         let gone = SqlError::fatal(SqlState::CONNECTION_DOES_NOT_EXIST, "the connection was closed");
         self.close(now, session, gone, EventKind::Terminated, false, fx);
         self.settle(now, fx);
@@ -98,6 +99,7 @@ impl<P: Clone + Default> Backends<P> {
 
     /// `pg_cancel_backend`: the running statement fails with 57014; an idle session does not notice.
     pub fn cancel(&mut self, now: Nanos, session: SessionId, fx: &mut Effects) {
+        self.heap.now = now;
         self.cancel_with(now, session, "canceling statement due to user request", fx);
         self.settle(now, fx);
     }
@@ -105,6 +107,7 @@ impl<P: Clone + Default> Backends<P> {
     /// `pg_terminate_backend`: the session is gone, its transaction rolled back. A running statement completes
     /// with 57P01; an idle session's client is told at its next statement.
     pub fn terminate(&mut self, now: Nanos, session: SessionId, fx: &mut Effects) {
+        self.heap.now = now;
         let message = "terminating connection due to administrator command";
         let error = SqlError::fatal(SqlState::ADMIN_SHUTDOWN, message);
         self.close(now, session, error, EventKind::Terminated, true, fx);

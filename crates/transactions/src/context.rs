@@ -6,7 +6,6 @@ use lock_table::{RelationId, RowKey, SessionId};
 use sim_clock::Nanos;
 
 use crate::backends::Backends;
-use crate::heap::Row;
 use crate::session::{TransactionHook, Undo};
 use crate::tuple::DirtyState;
 
@@ -63,14 +62,7 @@ impl<'a, P: Clone + Default> StepContext<'a, P> {
     /// Whether the row exists, for a uniqueness check.
     #[must_use]
     pub fn dirty_state(&self, relation: RelationId, key: RowKey) -> DirtyState {
-        let heap = &self.backends.heap;
-        match heap.row(relation, key) {
-            Some(Row::Simple { xid, .. }) if xid.session() != self.session => return DirtyState::Busy(xid),
-            Some(Row::Simple { .. }) => return DirtyState::Live,
-            _ => {}
-        }
-        let mut versions = heap.versions(relation, key).map(|id| heap.tuple(id).dirty_state(self.session));
-        versions.find(|&state| state != DirtyState::Dead).unwrap_or(DirtyState::Dead)
+        self.backends.heap.dirty_state(relation, key, self.session)
     }
 
     /// What a unique index would find of all versions of a stored relation's rows for which `matches` holds:

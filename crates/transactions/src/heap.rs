@@ -10,9 +10,16 @@ use std::collections::{BTreeMap, VecDeque};
 
 use lock_table::{RelationId, RowKey, SessionId, Xid};
 use rustc_hash::FxHashMap;
+use sim_clock::Nanos;
 
 use crate::RowLockStrength;
+use crate::extent::Extent;
+use crate::range::RangeWrite;
+use crate::tuple::DirtyState;
 pub(crate) use crate::tuple::{Csn, Member, MemberState, NO_TUPLE, Origin, Tuple, TupleId, Xmax};
+
+/// In place of a version: the touched row is the first of a range write.
+pub(crate) const RANGE: TupleId = NO_TUPLE - 1;
 
 /// What a transaction did to a row that nobody else deals with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +52,7 @@ pub(crate) struct Touched {
 pub(crate) struct SavedRows<P> {
     pub(crate) relation: RelationId,
     rows: BTreeMap<RowKey, Row>,
+    extent: Option<Extent>,
     _of: std::marker::PhantomData<P>,
 }
 
@@ -52,7 +60,13 @@ pub(crate) struct SavedRows<P> {
 pub(crate) struct Heap<P> {
     slab: Vec<Tuple<P>>,
     free: Vec<TupleId>,
-    virtual_rows: FxHashMap<(RelationId, RowKey), Row>,
+    pub(crate) virtual_rows: FxHashMap<(RelationId, RowKey), Row>,
+    /// Which rows virtual relations have, where that was said.
+    pub(crate) extents: FxHashMap<RelationId, Extent>,
+    pub(crate) ranges: Vec<RangeWrite>,
+    last_range: u64,
+    /// The time of the call that is being carried out: how far a range has come depends on it.
+    pub(crate) now: Nanos,
     stored: FxHashMap<RelationId, BTreeMap<RowKey, Row>>,
     /// Rows with versions that nobody needs once all snapshots are as new as this.
     pub(crate) prunable: VecDeque<(Csn, RelationId, RowKey)>,
@@ -64,6 +78,10 @@ impl<P> Default for Heap<P> {
             slab: Vec::new(),
             free: Vec::new(),
             virtual_rows: FxHashMap::default(),
+            extents: FxHashMap::default(),
+            ranges: Vec::new(),
+            last_range: 0,
+            now: Nanos::ZERO,
             stored: FxHashMap::default(),
             prunable: VecDeque::new(),
         }
@@ -73,11 +91,18 @@ impl<P> Default for Heap<P> {
 impl<P: Clone + Default> Heap<P> {
     /// From now on the relation has the rows that are inserted and no others.
     pub(crate) fn store(&mut self, relation: RelationId) {
+        self.extents.remove(&relation);
         self.stored.entry(relation).or_default();
     }
 
     pub(crate) fn drop_relation(&mut self, relation: RelationId) {
         self.stored.remove(&relation);
+        self.extents.remove(&relation);
+    }
+
+    pub(crate) fn new_range_id(&mut self) -> u64 {
+        self.last_range += 1;
+        self.last_range
     }
 
     pub(crate) fn is_stored(&self, relation: RelationId) -> bool {
@@ -143,7 +168,10 @@ impl<P: Clone + Default> Heap<P> {
         if self.is_stored(relation) {
             return None;
         }
+        let fits = self.extent(relation).is_none_or(|it| it.contains(key) != (deed == Deed::Inserted));
+        let is_plain = fits && !self.is_covered(relation, key);
         match self.virtual_rows.entry((relation, key)) {
+            Entry::Vacant(_) if !is_plain => None,
             Entry::Vacant(entry) => {
                 entry.insert(Row::Simple { xid, deed });
                 Some(true)
@@ -164,7 +192,7 @@ impl<P: Clone + Default> Heap<P> {
         let (xid, deed) = match self.row(relation, key) {
             Some(Row::Chain { oldest, .. }) => return Some(oldest),
             Some(Row::Simple { xid, deed }) => (Some(xid), Some(deed)),
-            None if self.is_stored(relation) => return None,
+            None if self.is_stored(relation) || !self.exists(relation, key) => return None,
             None => (None, None),
         };
         let written = match (xid, deed) {
@@ -173,13 +201,16 @@ impl<P: Clone + Default> Heap<P> {
         };
         let first = self.add(Tuple::new(relation, key, written, 0, P::default()));
         self.set_row(relation, key, Row::Chain { oldest: first, newest: first });
-        let (strength, updates) = match deed? {
+        let (Some(xid), Some(deed)) = (xid, deed) else {
+            self.apply_ranges(relation, key, first);
+            return Some(first);
+        };
+        let (strength, updates) = match deed {
             Deed::Inserted => return Some(first),
             Deed::Locked(strength) => (strength, false),
             Deed::Updated(strength) => (strength, true),
             Deed::Deleted => (RowLockStrength::Update, true),
         };
-        let xid = xid?;
         self.tuple_mut(first).xmax.enter(Member {
             xid,
             strength,
@@ -187,7 +218,7 @@ impl<P: Clone + Default> Heap<P> {
             command: 0,
             state: MemberState::Running,
         });
-        if matches!(deed, Some(Deed::Updated(_))) {
+        if matches!(deed, Deed::Updated(_)) {
             self.append(first, Origin::Running(xid), 0, P::default(), Xmax::default());
         }
         Some(first)
@@ -262,6 +293,9 @@ impl<P: Clone + Default> Heap<P> {
         is_over: impl Fn(Xid) -> bool,
     ) {
         let Touched { relation, key, tuple } = at;
+        if tuple == RANGE {
+            return self.settle_ranges((relation, key), session, committed, keep_old, &is_over);
+        }
         if tuple == NO_TUPLE
             && !self.is_stored(relation)
             && let Entry::Occupied(entry) = self.virtual_rows.entry((relation, key))
@@ -269,6 +303,12 @@ impl<P: Clone + Default> Heap<P> {
         {
             if xid.session() != session || !is_over(xid) {
                 return;
+            }
+            if deed == Deed::Inserted
+                && committed.is_some()
+                && let Some(extent) = self.extents.get_mut(&relation)
+            {
+                extent.add(key);
             }
             if !keep_old || committed.is_none() || matches!(deed, Deed::Locked(_)) {
                 entry.remove();
@@ -278,21 +318,21 @@ impl<P: Clone + Default> Heap<P> {
         }
         if let Some(Row::Chain { oldest, .. }) = self.row(relation, key) {
             let from = if tuple == NO_TUPLE { oldest } else { tuple };
-            self.settle_from(Some(from), at, session, committed, &is_over);
+            self.settle_from(Some(from), (relation, key), session, committed, &is_over);
         }
     }
 
-    fn settle_from(
+    pub(crate) fn settle_from(
         &mut self,
         from: Option<TupleId>,
-        at: Touched,
+        (relation, key): (RelationId, RowKey),
         session: SessionId,
         committed: Option<Csn>,
         is_over: &impl Fn(Xid) -> bool,
     ) {
         let ours = |xid: Xid| xid.session() == session && is_over(xid);
         let mut next = from;
-        let mut may_prune = !self.is_stored(at.relation);
+        let mut may_prune = !self.is_stored(relation);
         while let Some(id) = next {
             let tuple = &mut self.slab[id as usize];
             next = Some(tuple.next).filter(|&next| next != NO_TUPLE);
@@ -300,7 +340,12 @@ impl<P: Clone + Default> Heap<P> {
                 && ours(xid)
             {
                 match committed {
-                    Some(csn) => tuple.origin = Origin::Committed(csn),
+                    Some(csn) => {
+                        tuple.origin = Origin::Committed(csn);
+                        if let Some(extent) = self.extents.get_mut(&relation) {
+                            extent.add(key);
+                        }
+                    }
                     None => {
                         self.cut_off(id);
                         break;
@@ -312,7 +357,7 @@ impl<P: Clone + Default> Heap<P> {
         }
         if may_prune {
             let csn = committed.unwrap_or(Csn::FIRST);
-            self.prunable.push_back((csn, at.relation, at.key));
+            self.prunable.push_back((csn, relation, key));
         }
     }
 
@@ -335,6 +380,7 @@ impl<P: Clone + Default> Heap<P> {
 
     /// Frees the versions that no snapshot older than `horizon` can see any more (HOT pruning).
     pub(crate) fn prune(&mut self, horizon: Csn) {
+        self.prune_ranges(horizon);
         while let Some(&(csn, relation, key)) = self.prunable.front()
             && csn <= horizon
         {
@@ -371,6 +417,30 @@ impl<P: Clone + Default> Heap<P> {
         self.set_row(relation, key, Row::Chain { oldest, newest });
     }
 
+    /// What a uniqueness check finds of a key, whoever wrote it.
+    pub(crate) fn dirty_state(&self, relation: RelationId, key: RowKey, session: SessionId) -> DirtyState {
+        match self.row(relation, key) {
+            Some(Row::Simple { xid, deed }) => match deed {
+                Deed::Locked(_) => DirtyState::Live,
+                _ if xid.session() != session => DirtyState::Busy(xid),
+                Deed::Deleted => DirtyState::Dead,
+                Deed::Updated(_) | Deed::Inserted => DirtyState::Live,
+            },
+            Some(Row::Chain { .. }) => {
+                let mut states = self.versions(relation, key).map(|id| self.tuple(id).dirty_state(session));
+                states.find(|&state| state != DirtyState::Dead).unwrap_or(DirtyState::Dead)
+            }
+            None if self.extent(relation).is_some_and(|extent| extent.contains(key)) => {
+                match self.deleting(relation, key) {
+                    Some(xid) if xid.session() != session => DirtyState::Busy(xid),
+                    Some(_) => DirtyState::Dead,
+                    None => DirtyState::Live,
+                }
+            }
+            None => DirtyState::Dead,
+        }
+    }
+
     pub(crate) fn remembered(&self, relation: RelationId) -> usize {
         match self.stored.get(&relation) {
             Some(rows) => rows.len(),
@@ -381,7 +451,8 @@ impl<P: Clone + Default> Heap<P> {
     /// Empties a stored relation; what was in it can be put back.
     pub(crate) fn take_rows(&mut self, relation: RelationId) -> SavedRows<P> {
         let rows = self.stored.get_mut(&relation).map(std::mem::take).unwrap_or_default();
-        SavedRows { relation, rows, _of: std::marker::PhantomData }
+        let extent = self.extents.get_mut(&relation).map(std::mem::take);
+        SavedRows { relation, rows, extent, _of: std::marker::PhantomData }
     }
 
     /// Puts back what was there before; what came since is gone.
@@ -390,6 +461,9 @@ impl<P: Clone + Default> Heap<P> {
         self.forget(now);
         if let Some(rows) = self.stored.get_mut(&saved.relation) {
             *rows = saved.rows;
+        }
+        if let Some(extent) = saved.extent {
+            self.extents.insert(saved.relation, extent);
         }
     }
 
@@ -405,6 +479,14 @@ impl<P: Clone + Default> Heap<P> {
 }
 
 impl Deed {
+    /// How strongly the row is locked by it.
+    pub(crate) const fn strength(self) -> RowLockStrength {
+        match self {
+            Self::Locked(strength) | Self::Updated(strength) => strength,
+            Self::Deleted | Self::Inserted => RowLockStrength::Update,
+        }
+    }
+
     /// What remains to be remembered when a transaction does this after that; `None` if it takes versions.
     fn and(self, next: Self) -> Option<Self> {
         match (self, next) {

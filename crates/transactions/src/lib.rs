@@ -66,7 +66,9 @@
 //!
 //! A relation is virtual until [`Backends::store_relation`]: it has every row, and only rows that somebody
 //! deals with take memory. A virtual row that was deleted is there again once nobody can see the difference by
-//! his snapshot. Rows of stored relations carry a `P`.
+//! his snapshot. Rows of stored relations carry a `P`. [`Backends::set_extent`] says which rows a virtual
+//! relation has; a row that was deleted by itself is there again all the same, a stretch of deleted rows is gone.
+//! [`Step::WriteRange`] changes a stretch of any length as one thing that moves on with its work.
 //!
 //! # Absent on purpose
 //!
@@ -79,7 +81,10 @@ mod context;
 mod control;
 mod effects;
 mod error;
+mod extent;
 mod heap;
+mod range;
+mod range_op;
 mod row_op;
 mod row_wait;
 mod rows;
@@ -104,7 +109,8 @@ pub use lock_table::{
 pub use session::{SessionState, TransactionHook};
 pub use settings::{BackendRole, Guc, ServerSettings, SessionSettings};
 pub use statement::{
-    Isolation, Program, ProgramStep, RowLockStrength, Statement, Step, StepOutcome, Stepper, WaitPolicy,
+    Isolation, Program, ProgramStep, RangeDeed, RowLockStrength, Statement, Step, StepOutcome, Stepper,
+    WaitPolicy,
 };
 pub use timer::{Timer, TimerKind};
 pub use tuple::DirtyState;

@@ -3,9 +3,11 @@
 use lock_table::{LockMode, LockTag, RelationId, RowKey, SessionId};
 use sim_clock::Nanos;
 
-use crate::backends::Backends;
-use crate::heap::{Deed, NO_TUPLE, TupleId};
+use crate::backends::{Asked, Backends};
+use crate::heap::{Deed, NO_TUPLE, Origin, Row, TupleId, Xmax};
 use crate::row_op::{Flow, Intent, RowOp};
+use crate::session::Pending;
+use crate::tuple::DirtyState;
 use crate::{Effects, EventKind, RowLockStrength, SqlError, SqlState, StepOutcome, WaitPolicy};
 
 impl<P: Clone + Default> Backends<P> {
@@ -88,8 +90,11 @@ impl<P: Clone + Default> Backends<P> {
             .find(|&id| self.heap.tuple(id).is_visible(session, command, snapshot))
     }
 
+    /// A new row. Whether its key is taken may depend on a transaction that still runs: that is waited for
+    /// (`_bt_check_unique` in nbtinsert.c).
     pub(crate) fn insert(
         &mut self,
+        now: Nanos,
         session: SessionId,
         relation: RelationId,
         key: RowKey,
@@ -102,13 +107,33 @@ impl<P: Clone + Default> Backends<P> {
         {
             return flow;
         }
-        if self.heap.row(relation, key).is_some() {
-            let what = "duplicate key value violates unique constraint";
-            return SqlError::new(SqlState::UNIQUE_VIOLATION, what).about(tag).into();
+        match self.heap.dirty_state(relation, key, session) {
+            DirtyState::Live => {
+                let what = "duplicate key value violates unique constraint";
+                return SqlError::new(SqlState::UNIQUE_VIOLATION, what).about(tag).into();
+            }
+            DirtyState::Busy(xid) => match self.wait_for_xid(now, session, xid, WaitPolicy::Block, fx) {
+                Asked::Wait(_) | Asked::Unavailable => {
+                    self.session_mut(session).pending = Pending::Insert(Box::new((relation, key, row)));
+                    return Flow::Blocked;
+                }
+                Asked::Deadlock => return self.deadlock_error().into(),
+                Asked::Have(_) | Asked::Already(_) => {}
+            },
+            DirtyState::Dead => {}
         }
         let xid = self.assign_xid(session);
         let command = self.session(session).command;
-        let tuple = self.heap.insert(relation, key, xid, command, row);
+        if self.heap.row(relation, key).is_some() || self.heap.is_covered(relation, key) {
+            self.heap.inflate(relation, key);
+        }
+        let tuple = match self.heap.row(relation, key) {
+            // The key was deleted, and somebody may still see that it was there.
+            Some(Row::Chain { newest, .. }) => {
+                self.heap.append(newest, Origin::Running(xid), command, row, Xmax::default())
+            }
+            _ => self.heap.insert(relation, key, xid, command, row),
+        };
         self.touch(session, relation, key, tuple);
         fx.push(session, EventKind::RowLocked, LockMode::AccessExclusive, tag);
         Flow::Outcome(StepOutcome::Done)

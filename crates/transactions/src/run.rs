@@ -28,6 +28,7 @@ impl<P: Clone + Default> Backends<P> {
             return;
         }
         this.timers.deadline[TimerKind::IdleInTransaction as usize] = Nanos::MAX;
+        self.heap.now = now;
         self.prune_now_and_then();
         let timeout = self.session(session).settings.statement_timeout;
         if timeout > Nanos::ZERO {
@@ -95,6 +96,16 @@ impl<P: Clone + Default> Backends<P> {
             }
             Pending::Row(op) => {
                 let flow = self.run_row(now, session, *op, fx);
+                let flow = self.range_goes_on(now, session, flow, fx);
+                self.flow(now, session, flow, fx);
+            }
+            Pending::Range(op) => {
+                let flow = self.run_range(now, session, op, fx);
+                self.flow(now, session, flow, fx);
+            }
+            Pending::Insert(row) => {
+                let (relation, key, row) = *row;
+                let flow = self.insert(now, session, relation, key, row, fx);
                 self.flow(now, session, flow, fx);
             }
             Pending::Transaction(xid) => {
@@ -189,6 +200,7 @@ fn after<P>(program: &Program, next: &mut u32, last: &StepOutcome<P>) -> u64 {
             let step = next.checked_sub(1).and_then(|at| program.steps.get(at as usize));
             u64::from(!matches!(step, None | Some(ProgramStep::Lock { .. } | ProgramStep::Work)))
         }
+        StepOutcome::Range { rows } => *rows,
         StepOutcome::Start | StepOutcome::Unavailable | StepOutcome::Gone => 0,
     }
 }

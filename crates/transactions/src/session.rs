@@ -65,6 +65,10 @@ pub(crate) enum Pending<P> {
     Lock { hold: HoldId, mode: LockMode, scope: Scope, tag: LockTag },
     /// A row is to be locked or changed.
     Row(Box<RowOp<P>>),
+    /// A stretch of rows is to be gone on with.
+    Range(Box<crate::range_op::RangeOp>),
+    /// A row is to be inserted, once it is known whether its key is taken.
+    Insert(Box<(RelationId, RowKey, P)>),
     /// A transaction is to end.
     Transaction(Xid),
     /// Transactions are to end one after the other, from the last of the list to its first.
@@ -161,6 +165,8 @@ pub(crate) struct Session<P> {
     pub(crate) running: Running<P>,
     pub(crate) pending: Pending<P>,
     pub(crate) is_waiting: bool,
+    /// The range write that a wait for one of its rows belongs to.
+    pub(crate) range: Option<Box<crate::range_op::RangeOp>>,
     pub(crate) acquired: Vec<Acquired>,
     pub(crate) session_locks: Vec<SessionLock>,
     pub(crate) touched: Vec<Touched>,
@@ -195,6 +201,7 @@ impl<P> Session<P> {
             running: Running::None,
             pending: Pending::Next,
             is_waiting: false,
+            range: None,
             acquired: Vec::new(),
             session_locks: Vec::new(),
             touched: Vec::new(),

@@ -102,6 +102,20 @@ pub enum WaitPolicy {
     Skip,
 }
 
+/// What a [`Step::WriteRange`] does to its rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RangeDeed {
+    /// Locks them.
+    Lock(RowLockStrength),
+    /// Updates them.
+    Update {
+        /// Whether a column changes that a foreign key could refer to.
+        key_columns_changed: bool,
+    },
+    /// Deletes them.
+    Delete,
+}
+
 /// A list of steps with blanks for the row keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
@@ -250,6 +264,20 @@ pub enum Step<P> {
         /// Its content.
         row: P,
     },
+    /// Locks, updates or deletes the rows of a virtual relation between two keys (both included) in the order
+    /// of their keys, waiting for those that others hold. The outcome is [`StepOutcome::Range`].
+    WriteRange {
+        /// The rows' relation.
+        relation: RelationId,
+        /// The first key.
+        first: RowKey,
+        /// The last one.
+        last: RowKey,
+        /// What is done to them.
+        deed: RangeDeed,
+        /// How long it takes for all of them; the rows are reached one after the other in this time.
+        work: Nanos,
+    },
     /// Waits until the transaction has ended: an inserter of the same unique key.
     WaitForTransaction(Xid),
     /// Waits, one after the other, for the transactions that hold a conflicting lock now
@@ -309,4 +337,9 @@ pub enum StepOutcome<P> {
     Recheck(P),
     /// The row is no more, or was never visible.
     Gone,
+    /// The stretch of rows is dealt with.
+    Range {
+        /// How many rows that was.
+        rows: u64,
+    },
 }

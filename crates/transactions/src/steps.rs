@@ -49,7 +49,7 @@ impl<P: Clone + Default> Backends<P> {
                 )
             }
             ProgramStep::Insert { relation, slot } => {
-                self.insert(session, relation, key(slot), P::default(), fx)
+                self.insert(now, session, relation, key(slot), P::default(), fx)
             }
             ProgramStep::Work => self.work(now, session, work, fx),
         }
@@ -87,7 +87,10 @@ impl<P: Clone + Default> Backends<P> {
                     fx,
                 )
             }
-            Step::Insert { relation, key, row } => self.insert(session, relation, key, row, fx),
+            Step::Insert { relation, key, row } => self.insert(now, session, relation, key, row, fx),
+            Step::WriteRange { relation, first, last, deed, work } => {
+                self.begin_range(now, session, relation, (first, last), deed, work, fx)
+            }
             Step::WaitForTransaction(xid) => self.wait_for_transaction(now, session, xid, fx),
             Step::WaitForLockHolders { tag, mode } => self.wait_for_lock_holders(now, session, tag, mode, fx),
             Step::WaitForOlderSnapshots => self.wait_for_older_snapshots(now, session, fx),

@@ -17,6 +17,7 @@ impl<P: Clone + Default> Backends<P> {
             return;
         }
         timers.armed[kind as usize] = Nanos::MAX;
+        self.heap.now = now;
         let deadline = timers.deadline[kind as usize];
         if deadline > now {
             if deadline < Nanos::MAX {

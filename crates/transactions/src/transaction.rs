@@ -138,6 +138,7 @@ impl<P: Clone + Default> Backends<P> {
         let this = self.session_mut(session);
         this.running = Running::None;
         this.timers.deadline[TimerKind::Work as usize] = Nanos::MAX;
+        this.range = None;
         let pending = std::mem::replace(&mut this.pending, Pending::Next);
         if let Pending::Row(op) = pending {
             self.abandon_row(session, *op, fx);
@@ -319,6 +320,9 @@ impl<P: Clone + Default> Backends<P> {
         let this = self.session_mut(session);
         if this.snapshot.take().is_some() && this.isolation == Isolation::RepeatableRead {
             self.lasting_snapshots -= 1;
+            if self.lasting_snapshots == 0 {
+                self.heap.prune_ranges(self.last_commit);
+            }
         }
     }
 }

@@ -67,14 +67,14 @@ async fn attempts(
             db.sleep(round_trip).await;
         }
         let Some(retry) = step.retry.as_ref().filter(|retry| failures < retry.max) else { return false };
-        db.sleep(backoff(retry).pause(failures)).await;
+        db.sleep(backoff(retry).pause(failures, || 1.0)).await;
     }
 }
 
 fn backoff(retry: &Retry) -> Backoff {
     let base = span(retry.base_ms);
     match retry.kind.as_str() {
-        "exp" => Backoff::Exponential { base, cap: retry.cap_ms.map_or(Nanos::MAX, span) },
+        "exp" => Backoff::doubling(base, retry.cap_ms.map_or(Nanos::MAX, span)),
         _ => Backoff::Fixed(base),
     }
 }

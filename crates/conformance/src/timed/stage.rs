@@ -12,13 +12,14 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use sim_actors::coordinator::attempt::Backoff;
 use sim_actors::coordinator::coroutine::Coroutine;
 use sim_actors::{
-    AppInstance, AppVersion, Background, Balancer, DeploymentSettings, Event, Failed, InstanceSettings,
-    LockManager, MigrationCoordinator, Player, PoolTimeoutCheck, Recorded, RequestScript, RunMode, Service,
-    Source, Step, run,
+    AppInstance, AppVersion, Background, Balancer, Connections, DeploymentSettings, Event, Failed,
+    InstanceSettings, LockManager, MigrationCoordinator, Player, Replayed, RequestScript, RunMode, Service,
+    Step, Timing, run,
 };
-use sim_clock::{ActorId, Nanos, Scheduler, Seed};
+use sim_clock::{ActorId, Nanos, Scheduler, Seed, Stream};
 use sql_engine::{Database, DatabaseConfig, StatementId};
 use transactions::{EventKind, SessionId, SessionSettings};
 
@@ -26,7 +27,7 @@ use super::durations::Durations;
 use super::fixture;
 use super::outcome::{Ended, MigrationOutcome, Outcome};
 use super::plan::{Diary, SharedDiary, carry_out};
-use super::recording::{Arrival, Recording, RecordingError, Template, millis, span};
+use super::recording::{Arrival, Recording, RecordingError, Template, TemplateStatement, millis, span};
 
 const SERVER: ActorId = ActorId(0);
 const BALANCER: ActorId = ActorId(1);
@@ -65,10 +66,9 @@ pub(super) fn perform(
     stage.add_pool()?;
     stage.add_sessions()?;
     let (migrators, diaries) = stage.add_migrations();
-    let mut manager = LockManager::new(stage.database, stage.clients, migrators[0]);
-    for session in &migrators[1..] {
-        manager = manager.with_questioner(*session);
-    }
+    let open = u32::try_from(stage.clients.len()).unwrap_or(u32::MAX);
+    let connections = Connections { limit: u32::MAX, open };
+    let mut manager = LockManager::new(stage.database, stage.clients, &migrators, connections);
     for (sql, work) in &durations.migration {
         manager = manager.with_measured(sql, *work);
     }
@@ -107,10 +107,10 @@ impl<'r> Stage<'r> {
         ActorId(u32::try_from(self.players.len() + 1).unwrap_or(u32::MAX))
     }
 
-    fn connect(&mut self, name: &str, client: ActorId, settings: &BTreeMap<String, f64>) -> SessionId {
+    fn settings(&self, given: &BTreeMap<String, f64>) -> SessionSettings {
         let deadlock_timeout = span(self.recording.input.deadlock_timeout_ms);
         let mut all = SessionSettings { deadlock_timeout, ..SessionSettings::default() };
-        for (name, value) in settings {
+        for (name, value) in given {
             let value = span(*value);
             match name.as_str() {
                 "lock_timeout" => all.lock_timeout = value,
@@ -122,7 +122,12 @@ impl<'r> Stage<'r> {
                 _ => {}
             }
         }
-        let session = self.database.connect(Nanos::ZERO, name, all);
+        all
+    }
+
+    fn connect(&mut self, name: &str, client: ActorId, settings: &BTreeMap<String, f64>) -> SessionId {
+        let settings = self.settings(settings);
+        let session = self.database.connect(Nanos::ZERO, name, settings);
         self.clients.push(client);
         session
     }
@@ -142,13 +147,9 @@ impl<'r> Stage<'r> {
         let statements = all.map(|step| step.statement).collect();
         let version = AppVersion { name: "recorded".to_owned(), requests, statements };
 
-        let arrivals = input.arrivals.iter().map(|arrival| Recorded {
-            at: span(arrival.0) + self.durations.hand_over,
-            request: u32::try_from(arrival.1).unwrap_or(u32::MAX),
-            keys: smallvec::smallvec![arrival.2, whole_millis(arrival.3)],
-            service: span(arrival.3),
-        });
-        let mut balancer = Balancer::new(Source::replay(arrivals.collect()), Vec::new(), vec![POOL], true);
+        let arrivals: Vec<Replayed> = input.arrivals.iter().map(|arrival| self.replayed(arrival)).collect();
+        let mut balancer = Balancer::new(Vec::new(), Vec::new(), vec![(POOL, true)])
+            .replaying(Box::new(arrivals.into_iter()));
         for (at, key) in balancer.first_arrivals() {
             self.scheduler.set_timer(at, BALANCER, key);
         }
@@ -156,12 +157,18 @@ impl<'r> Stage<'r> {
 
         let sessions = (0..input.pool).map(|_| self.connect("pool", POOL, &input.app)).collect();
         let settings = InstanceSettings {
-            name: "pool".to_owned(),
+            name: "pool".into(),
             server: SERVER,
             balancer: BALANCER,
             versions: Rc::from([version]),
             acquire_timeout: input.pool_timeout_ms.map_or(Nanos::MAX, span),
-            timeout_check: PoolTimeoutCheck::AtHandover,
+            times_out_at_handover: true,
+            pool_size: u32::try_from(input.pool).unwrap_or(u32::MAX),
+            session: self.settings(&input.app),
+            attempts: 1,
+            backoff: Backoff::Fixed(Nanos::ZERO),
+            health_check: None,
+            ejection: None,
             rollback: self.prepare("ROLLBACK")?,
             deployment: DeploymentSettings {
                 drain_timeout: Nanos::ZERO,
@@ -169,9 +176,25 @@ impl<'r> Stage<'r> {
                 never_healthy: Vec::new(),
             },
         };
-        let instance = AppInstance::new(settings, 0, sessions, Seed(0).stream("service"));
+        let instance = AppInstance::new(settings, 0, sessions, unused_chance(), true);
         self.players.push(Player::Instance(instance));
         Ok(())
+    }
+
+    /// A request as it was recorded: a statement that sleeps does so as long as this very request has it.
+    fn replayed(&self, arrival: &Arrival) -> Replayed {
+        let template = &self.recording.input.templates[arrival.1];
+        let timing = |(at, statement): (usize, &TemplateStatement)| {
+            let asleep = if statement.ms.is_some() { span(arrival.3) } else { Nanos::ZERO };
+            let work = Some(asleep + self.durations.of_template(template, at));
+            Timing { work, think: self.durations.round_trip }
+        };
+        Replayed {
+            at: span(arrival.0) + self.durations.hand_over,
+            request: u32::try_from(arrival.1).unwrap_or(u32::MAX),
+            keys: smallvec::smallvec![arrival.2, whole_millis(arrival.3)],
+            timings: Some(Rc::new(template.stmts.iter().enumerate().map(timing).collect())),
+        }
     }
 
     /// A request's statements. Locks are held during the client's own time between them, too.
@@ -179,14 +202,10 @@ impl<'r> Stage<'r> {
         let mut steps = Vec::new();
         for (at, statement) in template.stmts.iter().enumerate() {
             let sql = statement.sql.replace("$row", "$1").replace("$svc", "$2");
-            let own = self.durations.of_template(template, at);
             steps.push(Step {
                 statement: self.prepare(&sql)?,
                 params: vec![0, 1],
-                service: match &statement.ms {
-                    Some(_) => Service::OfRequest { more: own },
-                    None => Service::Fixed(own),
-                },
+                service: Service::Fixed(self.durations.of_template(template, at)),
                 think: self.durations.round_trip,
             });
         }
@@ -209,7 +228,7 @@ impl<'r> Stage<'r> {
             let (service, think) = (Service::Fixed(Nanos::ZERO), Nanos::ZERO);
             let rollback = Step { statement: self.prepare("ROLLBACK")?, params: Vec::new(), service, think };
             self.scheduler.set_timer(span(script.start_ms), place, 0);
-            let player = Background::new(SERVER, session, steps, None, rollback);
+            let player = Background::new(SERVER, session, steps, None, rollback, unused_chance());
             self.players.push(Player::Background(player));
         }
         Ok(())
@@ -223,10 +242,10 @@ impl<'r> Stage<'r> {
             let session = self.connect("migration", place, &script.settings);
             let (plan, diary) = (script.plan.clone().into(), SharedDiary::default());
             let (own, round_trip) = (Rc::clone(&diary), self.durations.round_trip);
-            let story = Coroutine::new(move |port| carry_out(port, plan, round_trip, own));
+            let story = Coroutine::new(unused_chance(), move |port| carry_out(port, plan, round_trip, own));
             self.scheduler.set_timer(span(script.t0_ms), place, 0);
             let coordinator = MigrationCoordinator::new(story, SERVER, session, Vec::new(), Vec::new());
-            self.players.push(Player::Coordinator(coordinator.among_others()));
+            self.players.push(Player::Coordinator(coordinator.beside_others()));
             sessions.push(session);
             diaries.push(diary);
         }
@@ -235,6 +254,11 @@ impl<'r> Stage<'r> {
         }
         (sessions, diaries)
     }
+}
+
+/// Nothing here is left to chance: all durations are given.
+fn unused_chance() -> Stream {
+    Seed(0).stream("service")
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "`as` saturates")]

@@ -295,7 +295,10 @@ impl Task for ModifyTask {
                     StepOutcome::Locked { row, moved: true } | StepOutcome::Recheck(row) => {
                         self.again(m, cx, &row)?;
                     }
-                    StepOutcome::Locked { .. } | StepOutcome::Done | StepOutcome::Start => {
+                    StepOutcome::Locked { .. }
+                    | StepOutcome::Range { .. }
+                    | StepOutcome::Done
+                    | StepOutcome::Start => {
                         self.phase = Phase::Change;
                     }
                     StepOutcome::Gone | StepOutcome::Unavailable => self.phase = Phase::NextRow,

@@ -310,7 +310,7 @@ impl Task for CheckTask {
                             self.found.next();
                             false
                         }
-                        StepOutcome::Start | StepOutcome::Done => false,
+                        StepOutcome::Start | StepOutcome::Done | StepOutcome::Range { .. } => false,
                     };
                     let referencing = matches!(self.check, AfterCheck::Referencing { .. });
                     if decided {

@@ -88,7 +88,7 @@ impl SelectTask {
             StepOutcome::Locked { row, moved } => (row, moved),
             StepOutcome::Recheck(row) => (row, true),
             StepOutcome::Gone | StepOutcome::Unavailable => return Ok(false),
-            StepOutcome::Done | StepOutcome::Start => return Ok(true),
+            StepOutcome::Done | StepOutcome::Range { .. } | StepOutcome::Start => return Ok(true),
         };
         if !moved {
             return Ok(true);

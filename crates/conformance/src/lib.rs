@@ -3,3 +3,4 @@
 pub mod ddl;
 pub mod isolation;
 pub mod schedules;
+pub mod timed;

@@ -42,7 +42,7 @@ fn columns(event: &Event) -> Body {
         }
         Event::Pauses { span } => object([("event", json!("pauses")), ("span_ns", json!(span.0))]),
         Event::Background { statement, step } => script_step("background", *statement, *step),
-        Event::Request { request, latency, own, failed } => object([
+        Event::Request { request, latency, own, failed, .. } => object([
             ("event", json!("request")),
             ("request", json!(request)),
             ("latency_ns", json!(latency.0)),

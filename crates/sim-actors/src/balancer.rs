@@ -23,6 +23,8 @@ pub struct Balancer {
     sources: Vec<KeySource>,
     instances: Vec<(ActorId, bool)>,
     next: usize,
+    /// How many have arrived.
+    arrived: u64,
     turned_away: u64,
     /// Nothing arrives after that.
     until: Nanos,
@@ -40,7 +42,7 @@ impl Balancer {
     #[must_use]
     pub fn new(arrivals: Vec<Arrivals>, sources: Vec<KeySource>, instances: Vec<(ActorId, bool)>) -> Self {
         let until = Nanos(u64::MAX);
-        Self { arrivals, recording: None, sources, instances, next: 0, turned_away: 0, until }
+        Self { arrivals, recording: None, sources, instances, next: 0, arrived: 0, turned_away: 0, until }
     }
 
     /// Replays a recording, too: its arrival times are honoured, however slow the answers are.
@@ -90,8 +92,10 @@ impl Balancer {
     fn send(&mut self, replayed: Replayed, cx: &mut Context<'_, Message, Event>) {
         let Replayed { request, keys, timings, .. } = replayed;
         cx.log(Event::Arrived { request });
+        let ordinal = self.arrived;
+        self.arrived += 1;
         match self.choose() {
-            Some(instance) => cx.send(instance, Message::Arrive { request, keys, timings }),
+            Some(instance) => cx.send(instance, Message::Arrive { request, keys, timings, ordinal }),
             None => {
                 self.turned_away += 1;
                 cx.log(Event::TurnedAway { request });

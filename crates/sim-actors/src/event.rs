@@ -50,6 +50,8 @@ pub enum Event {
     Request {
         /// Which kind.
         request: u32,
+        /// Its number among all arrivals, from 0. Not part of the trace's hash: it follows from the arrivals.
+        ordinal: u64,
         /// From its arrival to its end.
         latency: Nanos,
         /// Its own work and its client's thinking, as far as the scenario gives it: what it would have
@@ -139,7 +141,7 @@ impl Traced for Event {
         let kind = |kind: u64, detail: u32| kind << 32 | u64::from(detail);
         match self {
             Self::Server(event) => trace_server(event, hash),
-            Self::Request { request, latency, own, failed } => {
+            Self::Request { request, latency, own, failed, .. } => {
                 hash.word(kind(1, *request));
                 hash.word(latency.0);
                 hash.word(own.0);

@@ -3,6 +3,8 @@
 //! It never waits: a statement that has to wait for a lock stays with the server's own state
 //! machine, and its completion goes out when it comes.
 
+use std::collections::BTreeMap;
+
 use sim_clock::{Actor, ActorId, Context, Nanos};
 use sql_engine::{Database, Value};
 use transactions::{
@@ -24,6 +26,8 @@ pub struct LockManager {
     connections: Connections,
     /// What waits are made of, if anybody wants to know.
     watch: Option<WaitWatch>,
+    /// How long texts of the questioners work whose duration was measured.
+    measured: BTreeMap<Box<str>, Nanos>,
     effects: Effects,
 }
 
@@ -70,7 +74,8 @@ impl LockManager {
             granted: Vec::new(),
         };
         let questioners = questioners.iter().map(questioner).collect();
-        Self { database, clients, questioners, connections, watch: None, effects: Effects::default() }
+        let (watch, measured) = (None, BTreeMap::new());
+        Self { database, clients, questioners, connections, watch, measured, effects: Effects::default() }
     }
 
     /// Watches who waits for whom.
@@ -83,6 +88,13 @@ impl LockManager {
     /// What the watch came to.
     pub fn take_watch(&mut self) -> Option<WaitWatch> {
         self.watch.take()
+    }
+
+    /// A text of a questioner works that long, lock waits apart, whatever the cost model says.
+    #[must_use]
+    pub fn with_measured(mut self, sql: &str, work: Nanos) -> Self {
+        self.measured.insert(sql.into(), work);
+        self
     }
 
     /// The server as the run left it, and the relation locks that the questioners were granted.
@@ -112,7 +124,8 @@ impl LockManager {
                     watch.sends(session, Sent::Text(sql.into()));
                 }
                 self.database.set_timeouts(session, limits.lock_timeout, limits.statement_timeout);
-                self.database.execute(cx.now(), session, statement, &[], None, &mut self.effects);
+                let work = self.measured.get(sql).copied();
+                self.database.execute(cx.now(), session, statement, &[], work, &mut self.effects);
                 self.flush(cx);
             }
         }

@@ -90,6 +90,8 @@ pub enum Message {
         keys: Keys,
         /// Its steps' own times, if it was recorded with them.
         timings: Option<Rc<Vec<Timing>>>,
+        /// Its number among all arrivals, from 0.
+        ordinal: u64,
     },
     /// From an instance to the balancer: send it requests, or stop.
     Rotation {

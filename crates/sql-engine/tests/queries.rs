@@ -248,3 +248,22 @@ fn partitions_take_the_rows_that_are_theirs() {
     assert_eq!(one(&mut db, "UPDATE m SET body = 'z' WHERE zone = 2 RETURNING zone, body"), "2|z");
     assert_eq!(one(&mut db, "DELETE FROM m WHERE zone = 1; SELECT count(*) FROM m"), "1");
 }
+
+#[test]
+fn a_function_that_is_one_expression_in_sql_is_replaced_by_it() {
+    let mut db = database(
+        "CREATE FUNCTION twice(i int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT i + $1';
+         CREATE FUNCTION four_times(i int) RETURNS bigint LANGUAGE sql AS 'SELECT twice(twice(four_times.i))';
+         CREATE FUNCTION forever(i int) RETURNS int LANGUAGE sql AS 'SELECT forever(i)';
+         CREATE TABLE t (id int PRIMARY KEY, v int CHECK (twice(v) < 100));
+         CREATE INDEX ON t (twice(v));
+         INSERT INTO t SELECT g, g FROM generate_series(1, 5) AS g;
+         UPDATE t SET v = twice(id) WHERE id > 3;",
+    );
+    assert_eq!(one(&mut db, "SELECT four_times(id) FROM t WHERE twice(v) = 20"), "20");
+    assert_eq!(one(&mut db, "SELECT twice(NULL) IS NULL"), "t");
+    let refused = db.query("SELECT forever(1)").unwrap_err();
+    assert!(is_not_modelled(&refused), "{refused}");
+    let violated = db.query("INSERT INTO t VALUES (6, 50)").unwrap_err();
+    assert_eq!(violated.sqlstate.to_string(), "23514");
+}

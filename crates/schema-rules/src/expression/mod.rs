@@ -13,5 +13,5 @@ pub use functions::{BuiltinFunction, builtin_function};
 pub use proof::{compare_constants, conjuncts, implies, implies_not_null, refutes};
 pub use rename::rename_column;
 pub use same::same;
-pub use volatility::{Volatile, volatility, volatility_over};
+pub use volatility::{Volatile, sql_body, volatility, volatility_over};
 pub use walk::{children, walk, walk_query, walk_query_tables};

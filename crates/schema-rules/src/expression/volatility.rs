@@ -151,7 +151,8 @@ impl Scope<'_> {
 }
 
 /// The expression that a function in SQL consists of, if it is nothing else.
-fn sql_body(function: &Function) -> Option<Expr> {
+#[must_use]
+pub fn sql_body(function: &Function) -> Option<Expr> {
     let body = &function.definition.body;
     if body.language != "sql" {
         return None;

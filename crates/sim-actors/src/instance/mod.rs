@@ -216,7 +216,10 @@ impl AppInstance {
             Some(Failed::Database(state)) if self.will_try_again(&running, state) => {
                 self.try_later(running, cx);
             }
-            _ => self.settle(running.request, running.arrived, running.own, failed, cx),
+            _ => {
+                let latency = cx.now() - running.arrived;
+                self.settle((running.request, running.ordinal), latency, running.own, failed, cx);
+            }
         }
         match failed {
             None => self.free(connection, cx),
@@ -252,8 +255,8 @@ impl AppInstance {
     /// A request has ended for good.
     fn settle(
         &mut self,
-        request: u32,
-        arrived: Nanos,
+        (request, ordinal): (u32, u64),
+        latency: Nanos,
         own: Nanos,
         failed: Option<Failed>,
         cx: &mut Context<'_, Message, Event>,
@@ -261,7 +264,7 @@ impl AppInstance {
         if request == health::CHECK {
             return self.checked(failed.is_none(), cx);
         }
-        cx.log(Event::Request { request, latency: cx.now() - arrived, own, failed });
+        cx.log(Event::Request { request, ordinal, latency, own, failed });
         self.note_outcome(failed.is_some(), cx);
     }
 
@@ -281,7 +284,10 @@ impl AppInstance {
 
     fn gave_up(&mut self, waiting: &Waiting, cx: &mut Context<'_, Message, Event>) {
         cx.log(Event::GaveUp { request: waiting.request });
-        self.settle(waiting.request, waiting.arrived, Nanos::ZERO, Some(Failed::PoolTimeout), cx);
+        // However late the pool looked: its caller was gone when the time had passed.
+        let given_up = cx.now().min(waiting.queued + self.settings.acquire_timeout);
+        let (of, latency) = ((waiting.request, waiting.ordinal), given_up - waiting.arrived);
+        self.settle(of, latency, Nanos::ZERO, Some(Failed::PoolTimeout), cx);
     }
 }
 
@@ -315,8 +321,9 @@ impl Actor<Message, Event> for AppInstance {
 
     fn on_message(&mut self, from: ActorId, message: Message, cx: &mut Context<'_, Message, Event>) {
         match message {
-            Message::Arrive { request, keys, timings } => {
-                self.admit(Waiting::new(request, keys, timings, cx.now()), cx);
+            Message::Arrive { request, keys, timings, ordinal } => {
+                let waiting = Waiting::new(request, keys, timings, cx.now());
+                self.admit(Waiting { ordinal, ..waiting }, cx);
             }
             Message::Completed { session, outcome } => self.completed(session, outcome, cx),
             Message::Connected { sessions, instead_of } => self.connected(sessions, instead_of, cx),

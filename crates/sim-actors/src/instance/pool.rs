@@ -16,6 +16,8 @@ pub(super) struct Waiting {
     /// Its place in the queue, ascending; 0 for none.
     pub(super) ticket: u64,
     pub(super) request: u32,
+    /// Its number among all arrivals.
+    pub(super) ordinal: u64,
     pub(super) keys: Keys,
     pub(super) timings: Option<Rc<Vec<Timing>>>,
     pub(super) arrived: Nanos,
@@ -27,7 +29,7 @@ pub(super) struct Waiting {
 
 impl Waiting {
     pub(super) fn new(request: u32, keys: Keys, timings: Option<Rc<Vec<Timing>>>, now: Nanos) -> Self {
-        Self { ticket: 0, request, keys, timings, arrived: now, queued: now, failures: 0 }
+        Self { ticket: 0, request, ordinal: 0, keys, timings, arrived: now, queued: now, failures: 0 }
     }
 }
 
@@ -35,6 +37,8 @@ impl Waiting {
 #[derive(Clone, Debug)]
 pub(super) struct Running {
     pub(super) request: u32,
+    /// Its number among all arrivals.
+    pub(super) ordinal: u64,
     pub(super) keys: Keys,
     pub(super) timings: Option<Rc<Vec<Timing>>>,
     pub(super) arrived: Nanos,
@@ -47,8 +51,8 @@ pub(super) struct Running {
 
 impl Running {
     pub(super) fn new(waiting: Waiting) -> Self {
-        let Waiting { request, keys, timings, arrived, failures, .. } = waiting;
-        Self { request, keys, timings, arrived, failures, at: 0, own: Nanos::ZERO }
+        let Waiting { request, ordinal, keys, timings, arrived, failures, .. } = waiting;
+        Self { request, ordinal, keys, timings, arrived, failures, at: 0, own: Nanos::ZERO }
     }
 
     /// The times of its present step, if they were recorded.
@@ -58,8 +62,8 @@ impl Running {
 
     /// The request as it was before it got a connection.
     pub(super) fn again(self, now: Nanos) -> Waiting {
-        let Self { request, keys, timings, arrived, failures, .. } = self;
-        Waiting { ticket: 0, request, keys, timings, arrived, queued: now, failures: failures + 1 }
+        let Self { request, ordinal, keys, timings, arrived, failures, .. } = self;
+        Waiting { ticket: 0, request, ordinal, keys, timings, arrived, queued: now, failures: failures + 1 }
     }
 }
 

@@ -272,6 +272,8 @@ fn step_of(m: &Machine, call: &StepCall, args: &[Value]) -> Result<Option<Step<T
     let mode = |shared| if shared { LockMode::Share } else { LockMode::Exclusive };
     let tag = || advisory_key(args).map(LockTag::Advisory);
     Ok(match call.function {
+        // The statement's duration is given, its sleep included.
+        StepFunction::Sleep if m.work.is_some() => None,
         StepFunction::Sleep => {
             let seconds = args.first().and_then(Value::as_f64).unwrap_or(0.0);
             let micros = u64::try_from(seconds_to_micros(seconds).max(0)).unwrap_or(0);

@@ -107,6 +107,9 @@ impl<'b, 'p> Binder<'b, 'p> {
             ExprKind::Wildcard { .. } => Err(not_modelled("whole rows as values")),
             ExprKind::Param(n) => {
                 let at = (*n as usize).saturating_sub(1);
+                if let Some(argument) = self.planner.argument(at) {
+                    return Ok(Typed::new(Node::Column(at), argument));
+                }
                 let ty = self.planner.param_type(at);
                 Ok(Typed::new(Node::Param(at), ty))
             }
@@ -470,7 +473,7 @@ impl<'b, 'p> Binder<'b, 'p> {
         let mut args = self.args(call)?;
         let types: Vec<Type> = args.iter().map(|a| a.ty.clone()).collect();
         let Some(function) = Function::find(name, args.len()) else {
-            return Err(Planner::unknown_function(&call.name));
+            return self.planner.call_in_sql(&call.name, args);
         };
         for (n, arg) in args.iter_mut().enumerate() {
             if let Some(wanted) = function.argument(n, &types) {

@@ -57,6 +57,8 @@ pub(crate) enum Node {
     NullIf(Box<[Typed; 2]>),
     Cast(Box<Typed>),
     Call(Function, Vec<Typed>),
+    /// A function in SQL: its arguments, and its body over them as over a row.
+    Inlined(Vec<Typed>, Rc<Typed>),
     Array(Vec<Typed>),
     Row(Vec<Typed>),
     Subscript(Box<[Typed; 2]>),
@@ -213,6 +215,10 @@ impl Typed {
                     _ => quantified(*op, *all, &a, rows.iter().filter_map(|row| row.first())),
                 }
             }
+            Node::Inlined(args, body) => {
+                let args = all(args, ex, env)?;
+                body.eval(ex, &Env::row(&args))?
+            }
             Node::ArrayOfQuery(plan) => {
                 let rows = ex.subquery(plan, env)?;
                 Value::Array(rows.iter().map(|row| row.first().cloned().unwrap_or_default()).collect())
@@ -228,7 +234,7 @@ impl Typed {
         }
     }
 
-    /// Calls `visit` for this expression and all in it, those of subqueries excepted.
+    /// Calls `visit` for this expression and all in it, those of subqueries and of functions' bodies excepted.
     pub(crate) fn walk(&self, visit: &mut dyn FnMut(&Self)) {
         visit(self);
         let mut pair = |sides: &[Self; 2]| sides.iter().for_each(|s| s.walk(visit));
@@ -259,6 +265,7 @@ impl Typed {
             | Node::Or(list)
             | Node::Coalesce(list)
             | Node::Call(_, list)
+            | Node::Inlined(list, _)
             | Node::Array(list)
             | Node::Row(list) => list.iter().for_each(|e| e.walk(visit)),
             Node::InList(a, list) => {
@@ -297,12 +304,24 @@ impl Typed {
         self.walk(&mut |e| match &e.node {
             Node::Column(_) | Node::StepResult(_) => independent = false,
             Node::Call(function, _) => independent &= !function.is_volatile(),
+            Node::Inlined(_, body) => independent &= !body.calls_volatile(),
             Node::Scalar(p) | Node::Exists(p) | Node::AnyOfQuery(_, _, _, p) | Node::ArrayOfQuery(p) => {
                 independent &= !p.correlated;
             }
             _ => {}
         });
         independent
+    }
+
+    /// Whether a function in it may return something else each time.
+    fn calls_volatile(&self) -> bool {
+        let mut volatile = false;
+        self.walk(&mut |e| match &e.node {
+            Node::Call(function, _) => volatile |= function.is_volatile(),
+            Node::Inlined(_, body) => volatile |= body.calls_volatile(),
+            _ => {}
+        });
+        volatile
     }
 }
 

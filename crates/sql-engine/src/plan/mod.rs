@@ -5,6 +5,7 @@
 
 mod access;
 mod from;
+mod function;
 mod partition;
 mod select;
 mod table;
@@ -96,6 +97,8 @@ pub(crate) struct Planner<'p> {
     prerequisites: Vec<Prerequisite>,
     next_id: usize,
     view_depth: usize,
+    /// The types of the arguments of the functions whose bodies are being bound, the innermost last.
+    arguments: Vec<Vec<Type>>,
     /// Partitions whose detaching the transaction's snapshot does not show yet.
     still_attached: Rc<[RelationId]>,
 }
@@ -116,6 +119,7 @@ impl<'p> Planner<'p> {
             prerequisites: Vec::new(),
             next_id: 0,
             view_depth: 0,
+            arguments: Vec::new(),
             still_attached: Rc::from([]),
         }
     }
@@ -218,6 +222,9 @@ impl<'p> Planner<'p> {
 
     /// A query that is part of another.
     pub(crate) fn subquery(&mut self, query: &ast::Query, scope: &Scope<'_>) -> Result<Rc<SubPlan>> {
+        if !self.arguments.is_empty() {
+            return Err(not_modelled("queries in functions"));
+        }
         let id = self.new_id();
         self.correlation.push(false);
         let plan = self.query(query, scope);

@@ -3,6 +3,7 @@
 mod ddl;
 mod locks;
 mod specs;
+mod timed;
 
 use std::process::ExitCode;
 
@@ -15,6 +16,8 @@ pub(crate) enum Command {
     Locks(locks::Locks),
     /// Run isolation specs and compare their transcripts.
     Specs(specs::Specs),
+    /// Run recorded outages and compare what users felt.
+    Timed(timed::Timed),
 }
 
 impl Command {
@@ -23,6 +26,7 @@ impl Command {
             Self::Ddl(args) => args.run(),
             Self::Locks(command) => command.run(),
             Self::Specs(command) => command.run(),
+            Self::Timed(command) => command.run(),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// From the ground up: a crate may use those before it.
-const LAYERS: [&str; 12] = [
+const LAYERS: [&str; 13] = [
     "lock-table",
     "sim-clock",
     "sql-syntax",
@@ -14,9 +14,10 @@ const LAYERS: [&str; 12] = [
     "schema-rules",
     "sql-engine",
     "traces",
-    "conformance",
+    "reports",
     "sim-actors",
     "scenarios",
+    "conformance",
     "json-node",
     "rehearsal",
 ];

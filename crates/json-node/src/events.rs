@@ -1,7 +1,7 @@
 //! The event log as text: one JSON object a line, virtual time first. `docs/event-log.md` has the columns.
 
 use serde_json::{Value, json};
-use sim_actors::{DeploymentPhase, Event, Failed, MigrationStep};
+use sim_actors::{DeploymentPhase, Event, Failed, StatementStep};
 use sim_clock::Nanos;
 use transactions::{EventKind, LockTag};
 
@@ -24,10 +24,28 @@ fn columns(event: &Event) -> Body {
             ("mode", json!(event.mode.to_string())),
             ("object", json!(object_of(event.tag))),
         ]),
-        Event::Request { request, latency, failed } => object([
+        Event::Arrived { request } => object([("event", json!("arrived")), ("request", json!(request))]),
+        Event::Started { request, waited } => {
+            object([("event", json!("started")), ("request", json!(request)), ("waited_ns", json!(waited.0))])
+        }
+        Event::Freed { request } => object([("event", json!("freed")), ("request", json!(request))]),
+        Event::GaveUp { request } => object([("event", json!("gave_up")), ("request", json!(request))]),
+        Event::Rotation { takes_requests } => {
+            object([("event", json!("rotation")), ("takes_requests", json!(takes_requests))])
+        }
+        Event::Blocked { waiter, blocker } => {
+            object([("event", json!("blocked")), ("session", json!(waiter.0)), ("blocker", json!(blocker.0))])
+        }
+        Event::Connections { open, refused } => {
+            object([("event", json!("connections")), ("open", json!(open)), ("refused", json!(refused))])
+        }
+        Event::Pauses { span } => object([("event", json!("pauses")), ("span_ns", json!(span.0))]),
+        Event::Background { statement, step } => script_step("background", *statement, *step),
+        Event::Request { request, latency, own, failed } => object([
             ("event", json!("request")),
             ("request", json!(request)),
             ("latency_ns", json!(latency.0)),
+            ("own_ns", json!(own.0)),
             ("failed", failed.map_or(Value::Null, |cause| json!(cause_of(cause)))),
         ]),
         Event::TurnedAway { request } => {
@@ -38,20 +56,22 @@ fn columns(event: &Event) -> Body {
             ("version", json!(version)),
             ("phase", json!(phase_of(*phase))),
         ]),
-        Event::Migration { statement, step } => {
-            let (outcome, sqlstate) = match step {
-                MigrationStep::Begins => ("begins", None),
-                MigrationStep::Succeeds => ("succeeds", None),
-                MigrationStep::Fails(state) => ("fails", Some(state.to_string())),
-            };
-            object([
-                ("event", json!("migration")),
-                ("statement", json!(statement)),
-                ("step", json!(outcome)),
-                ("sqlstate", json!(sqlstate)),
-            ])
-        }
+        Event::Migration { statement, step } => script_step("migration", *statement, *step),
     }
+}
+
+fn script_step(event: &str, statement: u32, step: StatementStep) -> Body {
+    let (outcome, sqlstate) = match step {
+        StatementStep::Begins => ("begins", None),
+        StatementStep::Succeeds => ("succeeds", None),
+        StatementStep::Fails(state) => ("fails", Some(state.to_string())),
+    };
+    object([
+        ("event", json!(event)),
+        ("statement", json!(statement)),
+        ("step", json!(outcome)),
+        ("sqlstate", json!(sqlstate)),
+    ])
 }
 
 fn cause_of(cause: Failed) -> String {

@@ -3,16 +3,22 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use sim_actors::coordinator::attempt::Backoff;
 use sim_actors::{
-    AppInstance, AppVersion, Arrivals, Background, Balancer, DeploymentSettings, Event, InstanceSettings,
-    KeySource, LockManager, Player, RequestScript, Service, Step,
+    AppInstance, AppVersion, Arrivals, Background, Balancer, Burst, Connections, DeploymentSettings,
+    Ejection, Event, HealthCheck, InstanceSettings, KeySource, LockManager, Player, RateProfile,
+    RequestScript, Service, Spacing, Step, Zipf,
 };
-use sim_clock::{ActorId, Nanos, Scheduler, Seed};
+use sim_clock::{ActorId, Nanos, Scheduler, Seed, Stream};
 use sql_engine::{Database, StatementId};
 use transactions::{SessionId, SessionSettings};
 
 use crate::load::Loaded;
-use crate::model::{KeyChoice, Scenario, StatementSpec, Variation, VersionSpec};
+use crate::model::{
+    Arrivals as Arriving, Backoff as SpecifiedBackoff, KeySpec, Scenario, ServiceTime, SettingsSpec,
+    StatementSpec, VersionSpec,
+};
+use crate::units::Span;
 use crate::world::World;
 
 /// The actors so far, and what the rest of them need.
@@ -26,6 +32,10 @@ pub(crate) struct Cast<R> {
     /// The instances: name and place.
     pub(crate) instances: Vec<(String, ActorId)>,
     settings: SessionSettings,
+    /// How many connections the server has for clients.
+    limit: u32,
+    /// How many it refused before the start.
+    pub(crate) refused: u32,
 }
 
 /// The lock manager comes first: all others send to it.
@@ -41,14 +51,18 @@ impl<R> Cast<R> {
         scheduler: &mut Scheduler<Event>,
     ) -> Self {
         let scenario = &loaded.scenario;
-        let deadlock_timeout = scenario.database.deadlock_timeout.0;
         let mut cast = Self {
             database: world.database.clone(),
             players: Vec::new(),
             names: vec!["lock manager".to_owned()],
             clients: Vec::new(),
             instances: Vec::new(),
-            settings: SessionSettings { deadlock_timeout, ..SessionSettings::default() },
+            settings: with_settings(SessionSettings::default(), &scenario.database.settings()),
+            limit: scenario
+                .database
+                .max_connections
+                .saturating_sub(scenario.database.superuser_reserved_connections),
+            refused: 0,
         };
         if traffic {
             cast.add_application(scenario, world, scheduler);
@@ -69,9 +83,21 @@ impl<R> Cast<R> {
         session
     }
 
+    /// A session of an instance, unless the server has no more to give.
+    fn admit(&mut self, name: &str, client: ActorId, settings: SessionSettings) -> Option<SessionId> {
+        if self.clients.len() >= self.limit as usize {
+            self.refused += 1;
+            return None;
+        }
+        self.clients.push(client);
+        Some(self.database.connect(Nanos::ZERO, name, settings))
+    }
+
     /// All actors, the server first. `questioner` is the session whose texts the server answers.
     pub(crate) fn take_stage(self, questioner: SessionId) -> Vec<Player<R>> {
-        let server = LockManager::new(self.database, self.clients, questioner);
+        let open = u32::try_from(self.clients.len()).unwrap_or(u32::MAX);
+        let connections = Connections { limit: self.limit, open };
+        let server = LockManager::new(self.database, self.clients, &[questioner], connections);
         std::iter::once(Player::Server(server)).chain(self.players).collect()
     }
 
@@ -92,9 +118,8 @@ impl<R> Cast<R> {
             .iter()
             .all(|at| versions[*at].statements.iter().all(|one| self.database.check(*one).is_ok()));
         let first = BALANCER.0 + 1;
-        let places: Vec<ActorId> = (first..first + spec.instances).map(ActorId).collect();
-        let mut balancer =
-            Balancer::new(arrivals(scenario, &keys), sources(scenario, world), places, deployed);
+        let places = (first..first + spec.instances).map(|place| (ActorId(place), deployed)).collect();
+        let mut balancer = Balancer::new(arrivals(scenario, &keys), sources(scenario, world), places);
         if deployed {
             for (at, key) in balancer.first_arrivals() {
                 scheduler.set_timer(at, BALANCER, key);
@@ -102,18 +127,39 @@ impl<R> Cast<R> {
         }
         self.add("balancer".to_owned(), Player::Balancer(balancer));
         let rollback = self.prepare("ROLLBACK");
+        let session = with_settings(self.settings, &spec.settings);
+        let health_check = spec.health_check.as_ref().map(|check| HealthCheck {
+            step: Some(Step { service: Service::Modelled, ..self.plain_step(&check.statement) }),
+            every: check.every.0,
+            timeout: check.timeout.0,
+            unhealthy_after: check.unhealthy_after,
+            healthy_after: check.healthy_after,
+        });
         for (number, version) in (1..).zip(&world.versions) {
             let name = format!("{}-{number}", spec.name);
             let place = self.next_actor();
-            let sessions = (0..spec.pool_size).map(|_| self.connect(&name, place)).collect();
+            let sessions = (0..spec.pool_size).filter_map(|_| self.admit(&name, place, session)).collect();
             let unhealthy = spec.fails_health_check.get(&name).map_or(&[][..], Vec::as_slice);
             let is_unhealthy = |at: &usize| unhealthy.contains(&spec.versions[*at].name);
             let settings = InstanceSettings {
-                name: name.clone(),
+                name: name.as_str().into(),
                 server: SERVER,
                 balancer: BALANCER,
                 versions: Rc::clone(&versions),
+                pool_size: spec.pool_size,
+                session,
                 acquire_timeout: spec.acquire_timeout.0,
+                times_out_at_handover: false,
+                attempts: spec.retries.as_ref().map_or(1, |retries| retries.attempts),
+                backoff: spec
+                    .retries
+                    .as_ref()
+                    .map_or(Backoff::Fixed(Nanos::ZERO), |retries| backoff(retries.backoff)),
+                health_check: health_check.clone(),
+                ejection: spec
+                    .ejection
+                    .as_ref()
+                    .map(|one| Ejection { after: one.after, length: one.lasts.0 }),
                 rollback,
                 deployment: DeploymentSettings {
                     drain_timeout: spec.drain_timeout.0,
@@ -123,24 +169,33 @@ impl<R> Cast<R> {
             };
             let service = Seed(scenario.seed).stream(&format!("service/{name}"));
             self.instances.push((name.clone(), place));
-            self.add(name, Player::Instance(AppInstance::new(settings, *version, sessions, service)));
+            let instance = AppInstance::new(settings, *version, sessions, service, true);
+            if let Some((at, key)) = instance.first_check().filter(|_| deployed) {
+                scheduler.set_timer(at, place, key);
+            }
+            self.add(name, Player::Instance(instance));
         }
     }
 
     fn add_background(&mut self, scenario: &Scenario, scheduler: &mut Scheduler<Event>) {
         for spec in &scenario.background {
+            let tables: Vec<(String, u64)> =
+                scenario.tables.iter().map(|table| (table.name.clone(), table.rows)).collect();
             let steps: Vec<Step> =
-                spec.statements.iter().map(|statement| self.step(statement, &[])).collect();
+                spec.script(&tables).iter().map(|statement| self.step(statement, &[])).collect();
             // A session whose tables are not there yet has nothing to do yet either.
             if steps.iter().any(|step| self.database.check(step.statement).is_err()) {
                 continue;
             }
             let place = self.next_actor();
-            let session = self.connect(&spec.name, place);
+            let session =
+                self.database.connect(Nanos::ZERO, &spec.name, with_settings(self.settings, &spec.settings));
+            self.clients.push(place);
             let every = spec.every.map(|span| span.0);
             let rollback = self.plain_step("ROLLBACK");
             scheduler.set_timer(spec.start.0, place, 0);
-            let player = Background::new(SERVER, session, steps, every, rollback);
+            let service = Seed(scenario.seed).stream(&format!("background/{}", spec.name));
+            let player = Background::new(SERVER, session, steps, every, rollback, service);
             self.add(spec.name.clone(), Player::Background(player));
         }
     }
@@ -171,10 +226,11 @@ impl<R> Cast<R> {
     }
 
     fn step(&mut self, spec: &StatementSpec, keys: &[String]) -> Step {
-        let service = match (spec.takes, spec.varies) {
-            (None, _) => Service::Modelled,
-            (Some(span), Variation::Fixed) => Service::Fixed(span.0),
-            (Some(span), Variation::Exponential) => Service::Exponential(span.0),
+        let service = match spec.service_time() {
+            ServiceTime::Modelled => Service::Modelled,
+            ServiceTime::Fixed(span) => Service::Fixed(span.0),
+            ServiceTime::Lognormal { p50, p99 } => Service::lognormal(p50.0, p99.0),
+            ServiceTime::Exponential(span) => Service::Exponential(span.0),
         };
         let place = |name: &String| keys.iter().position(|key| key == name);
         Step {
@@ -213,29 +269,87 @@ fn request_keys(scenario: &Scenario, kinds: &[&str]) -> BTreeMap<String, Vec<Str
 
 fn arrivals(scenario: &Scenario, keys: &BTreeMap<String, Vec<String>>) -> Vec<Arrivals> {
     let place = |name: &String| scenario.keys.keys().position(|key| key == name);
-    let of = |traffic: &crate::model::TrafficSpec| Arrivals {
-        mean_gap: mean_gap(traffic.rate),
-        stream: Seed(scenario.seed).stream(&format!("arrivals/{}", traffic.request)),
-        keys: keys.get(&traffic.request).into_iter().flatten().filter_map(place).collect(),
+    let of = |(request, traffic): (u32, &crate::model::TrafficSpec)| {
+        let (rate, spacing) = process(&traffic.arrivals);
+        Arrivals {
+            request,
+            rate,
+            spacing,
+            stream: Seed(scenario.seed).stream(&format!("arrivals/{}", traffic.request)),
+            keys: keys.get(&traffic.request).into_iter().flatten().filter_map(place).collect(),
+        }
     };
-    scenario.traffic.iter().map(of).collect()
+    (0..).zip(&scenario.traffic).map(of).collect()
 }
 
-/// The mean time between arrivals; a rate of 0 means never.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
-fn mean_gap(rate: f64) -> Nanos {
-    Nanos((1e9 / rate) as u64)
+const DAY: Nanos = Nanos::from_secs(86_400);
+
+fn process(arrivals: &Arriving) -> (RateProfile, Spacing) {
+    match arrivals {
+        Arriving::Poisson { rate } => (RateProfile::flat(*rate), Spacing::Poisson),
+        Arriving::Constant { rate } => (RateProfile::flat(*rate), Spacing::Constant),
+        Arriving::Burst { at, lasts, rate } => {
+            let burst = Burst { at: at.0, length: lasts.0, rate: *rate };
+            (RateProfile { bursts: vec![burst], ..RateProfile::default() }, Spacing::Poisson)
+        }
+        Arriving::Daily { points, starts_at } => {
+            let since_start = |at: Nanos| Nanos((at.0 + DAY.0 - starts_at.0.0 % DAY.0) % DAY.0);
+            let mut curve: Vec<(Nanos, f64)> =
+                points.iter().map(|point| (since_start(point.0.0), point.1)).collect();
+            curve.sort_by_key(|point| point.0);
+            (RateProfile { curve, period: DAY, ..RateProfile::default() }, Spacing::Poisson)
+        }
+    }
 }
 
 fn sources(scenario: &Scenario, world: &World) -> Vec<KeySource> {
-    let of = |(name, spec): (&String, &crate::model::KeySpec)| match (spec.choice, spec.last) {
-        (KeyChoice::Uniform, Some(last)) => {
-            let stream = Seed(scenario.seed).stream(&format!("keys/{name}"));
-            KeySource::Uniform { first: spec.first, last, stream }
+    let of = |(name, spec): (&String, &KeySpec)| match *spec {
+        KeySpec::Uniform { first, last } => {
+            KeySource::Uniform { first, last, stream: key_stream(scenario, name) }
         }
-        _ => KeySource::Sequence { next: world.sequences.get(name).copied().unwrap_or(spec.first) },
+        KeySpec::Zipf { first, last, exponent } => {
+            let law = Zipf::new(last.abs_diff(first).saturating_add(1), exponent);
+            KeySource::Zipf { first, law, stream: key_stream(scenario, name) }
+        }
+        KeySpec::Sequence { first } => {
+            KeySource::Sequence { next: world.sequences.get(name).copied().unwrap_or(first) }
+        }
     };
     scenario.keys.iter().map(of).collect()
+}
+
+fn key_stream(scenario: &Scenario, name: &str) -> Stream {
+    Seed(scenario.seed).stream(&format!("keys/{name}"))
+}
+
+/// Settings with those that a specification gives.
+pub(crate) fn with_settings(base: SessionSettings, spec: &SettingsSpec) -> SessionSettings {
+    let or = |value: Nanos, given: Option<Span>| given.map_or(value, |span| span.0);
+    SessionSettings {
+        lock_timeout: or(base.lock_timeout, spec.lock_timeout),
+        statement_timeout: or(base.statement_timeout, spec.statement_timeout),
+        idle_in_transaction_session_timeout: or(
+            base.idle_in_transaction_session_timeout,
+            spec.idle_in_transaction_session_timeout,
+        ),
+        transaction_timeout: or(base.transaction_timeout, spec.transaction_timeout),
+        deadlock_timeout: or(base.deadlock_timeout, spec.deadlock_timeout),
+        ..base
+    }
+}
+
+/// A backoff as the coordinator and the instances take it.
+#[allow(clippy::cast_precision_loss, reason = "shares are in millionths")]
+fn backoff(spec: SpecifiedBackoff) -> Backoff {
+    match spec {
+        SpecifiedBackoff::Fixed(span) => Backoff::Fixed(span.0),
+        SpecifiedBackoff::Exponential { base, factor, cap, jitter } => Backoff::Exponential {
+            base: base.0,
+            factor,
+            cap: cap.map_or(Nanos(u64::MAX), |cap| cap.0),
+            jitter: 1.0 - jitter.from.0 as f64 / jitter.to.0.max(1) as f64,
+        },
+    }
 }
 
 /// Remembers where the sequences go on.

@@ -1,6 +1,6 @@
 //! Contradictions between the parts of a scenario, each with its remedy.
 
-use crate::model::{KeyChoice, Scenario, StatementSpec};
+use crate::model::{Arrivals, BackgroundWork, KeySpec, Scenario, StatementSpec};
 
 /// The first contradiction, if there is one.
 pub(crate) fn contradiction(scenario: &Scenario) -> Option<String> {
@@ -27,14 +27,19 @@ pub(crate) fn contradiction(scenario: &Scenario) -> Option<String> {
                 traffic.request, first.name
             ));
         }
-        if !traffic.rate.is_finite() || traffic.rate < 0.0 {
+        if let Arrivals::Poisson { rate } = traffic.arrivals
+            && (!rate.is_finite() || rate < 0.0)
+        {
             return Some(format!("the rate of {:?} must be 0 or more a second", traffic.request));
         }
     }
     let requests = application.versions.iter().flat_map(|version| &version.requests);
-    let statements = requests
-        .flat_map(|request| &request.statements)
-        .chain(scenario.background.iter().flat_map(|session| &session.statements));
+    let statements = requests.flat_map(|request| &request.statements).chain(
+        scenario.background.iter().flat_map(|session| match &session.work {
+            BackgroundWork::Session { statements } => statements.as_slice(),
+            _ => &[],
+        }),
+    );
     statements
         .into_iter()
         .find_map(|statement| unknown_key(scenario, statement))
@@ -47,12 +52,9 @@ fn unknown_key(scenario: &Scenario, statement: &StatementSpec) -> Option<String>
 }
 
 fn bad_key(scenario: &Scenario) -> Option<String> {
-    scenario.keys.iter().find_map(|(name, key)| match (key.choice, key.last) {
-        (KeyChoice::Uniform, None) => {
-            Some(format!("keys.{name:?} has no `last`; only `choice = \"sequence\"` does without"))
-        }
-        (_, Some(last)) if last < key.first => {
-            Some(format!("keys.{name:?} ends at {last}, before it begins at {}", key.first))
+    scenario.keys.iter().find_map(|(name, key)| match *key {
+        KeySpec::Uniform { first, last } | KeySpec::Zipf { first, last, .. } if last < first => {
+            Some(format!("keys.{name:?} ends at {last}, before it begins at {first}"))
         }
         _ => None,
     })

@@ -13,9 +13,9 @@ mod rehearse;
 mod units;
 mod world;
 
-pub use load::{DEFAULT, Loaded, ScenarioError};
+pub use load::{DEFAULT, Loaded, MigrationFile, MigrationPart, MigrationPlan, ScenarioError};
 pub use model::*;
 pub use rehearse::{EventObserver, Observed, Rehearsed, RunOptions, rehearse};
 pub use sql_engine::TableBackup;
-pub use units::Span;
+pub use units::{Share, Size, Span, TimeOfDay};
 pub use world::World;

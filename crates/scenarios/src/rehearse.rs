@@ -8,7 +8,7 @@
 //!         n   MigrationCoordinator the story
 //! ```
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::rc::Rc;
@@ -16,7 +16,7 @@ use std::rc::Rc;
 use sim_actors::coordinator::Failure;
 use sim_actors::coordinator::coroutine::{Coroutine, Port};
 use sim_actors::{Event, Failed, Managed, MigrationCoordinator, Player, RunMode};
-use sim_clock::{ActorId, Nanos, Scheduler};
+use sim_clock::{ActorId, Nanos, Scheduler, Seed};
 use transactions::LockMode;
 
 use crate::cast::{Cast, SERVER};
@@ -76,6 +76,15 @@ pub struct Observed {
 }
 
 impl Observed {
+    fn count(&mut self, event: &Event) {
+        let Event::Request { latency, failed, .. } = event else { return };
+        self.latency_max = self.latency_max.max(*latency);
+        match failed {
+            None => self.served += 1,
+            Some(cause) => *self.failed.entry(*cause).or_default() += 1,
+        }
+    }
+
     /// Whether the migration held a lock on the table that keeps readers or writers out.
     #[must_use]
     pub fn blocked_access_to(&self, table: &str) -> bool {
@@ -116,7 +125,7 @@ where
     let session = cast.connect("migration", coordinator);
     let names = loaded.scenario.application.versions.iter().map(|version| version.name.clone());
     cast.players.push(Player::Coordinator(MigrationCoordinator::new(
-        Coroutine::new(story),
+        Coroutine::new(Seed(loaded.scenario.seed).stream("jitter"), story),
         SERVER,
         session,
         cast.fleet(world),
@@ -124,16 +133,19 @@ where
     )));
     let start = if options.traffic { loaded.scenario.migration.start.0 } else { Nanos::ZERO };
     scheduler.set_timer(start, coordinator, 0);
-    if let Some(observer) = options.observer.clone() {
-        let mut names = cast.names.clone();
-        names.push("migration".to_owned());
-        scheduler.log.observe(Box::new(move |at, actor: ActorId, event: &Event| {
+    let mut names = cast.names.clone();
+    names.push("migration".to_owned());
+    let (observer, seen) = (options.observer.clone(), Rc::new(RefCell::new(Observed::default())));
+    let counts = Rc::clone(&seen);
+    scheduler.log.observe(Box::new(move |at, actor: ActorId, event: &Event| {
+        counts.borrow_mut().count(event);
+        if let Some(observer) = &observer {
             observer(at, names.get(actor.0 as usize).map_or("", String::as_str), event);
-        }));
-    }
+        }
+    }));
     let players = cast.take_stage(session);
     let players = sim_actors::run(options.mode, players, &mut scheduler);
-    leave_stage(loaded, world, players, &scheduler)
+    leave_stage(loaded, world, players, &scheduler, seen.take())
 }
 
 /// Takes the actors apart: the world as they left it, and what they saw.
@@ -142,11 +154,11 @@ fn leave_stage<R>(
     before: &World,
     players: Vec<Player<Result<R, Failure>>>,
     scheduler: &Scheduler<Event>,
+    mut observed: Observed,
 ) -> Rehearsed<R> {
     let (mut database, mut versions) = (None, before.versions.clone());
     let mut sequences = before.sequences.clone();
-    let mut observed =
-        Observed { hash: scheduler.log.hash(), events: scheduler.log.count(), ..Observed::default() };
+    (observed.hash, observed.events) = (scheduler.log.hash(), scheduler.log.count());
     let (mut outcome, mut instance) = (None, 0);
     for player in players {
         match player {
@@ -162,13 +174,6 @@ fn leave_stage<R>(
             Player::Instance(app) => {
                 versions[instance] = app.version();
                 instance += 1;
-                for stats in app.stats() {
-                    observed.served += stats.served;
-                    observed.latency_max = observed.latency_max.max(stats.latency_max);
-                    for (cause, count) in &stats.failed {
-                        *observed.failed.entry(*cause).or_default() += count;
-                    }
-                }
             }
             Player::Background(_) => {}
             Player::Coordinator(mut coordinator) => outcome = coordinator.take_outcome(),

@@ -57,8 +57,11 @@ impl World {
     pub fn fill_tables(&mut self, loaded: &Loaded) -> Result<(), ScenarioError> {
         self.filled.retain(|table| self.database.has_table(table));
         for table in &loaded.scenario.tables {
-            if self.has_table(&table.name) && !self.filled.contains(&table.name) {
-                let data = table.data.replace("$1", &table.rows.to_string());
+            if self.has_table(&table.name)
+                && !self.filled.contains(&table.name)
+                && let Some(data) = &table.data
+            {
+                let data = data.replace("$1", &table.rows.to_string());
                 self.run(loaded, &format!("the data of table {:?}", table.name), &data)?;
                 self.filled.insert(table.name.clone());
             }

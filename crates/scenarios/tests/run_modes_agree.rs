@@ -75,7 +75,7 @@ async fn busy_migration(mut db: Port, shape: Shape) -> Result<(), Failure> {
     let policy = Policy {
         timeouts: Timeouts { lock_timeout, statement_timeout: None },
         attempts: 5,
-        backoff: Backoff::Exponential { base: Nanos::from_millis(40), cap: Nanos::from_millis(200) },
+        backoff: Backoff::doubling(Nanos::from_millis(40), Nanos::from_millis(200)),
     };
     let add = ["ALTER TABLE users ADD COLUMN full_name text", "UPDATE users SET country = upper(country)"];
     let _ = in_transaction(&mut db, &add, policy).await;

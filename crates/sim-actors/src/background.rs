@@ -1,9 +1,9 @@
 //! Sessions beside the application: reports, statistics, dumps. Each follows its script.
 
-use sim_clock::{Actor, ActorId, Context, Nanos};
+use sim_clock::{Actor, ActorId, Context, Nanos, Stream};
 use transactions::SessionId;
 
-use crate::event::Event;
+use crate::event::{Event, StatementStep};
 use crate::message::Message;
 use crate::request::Step;
 
@@ -15,6 +15,7 @@ pub struct Background {
     steps: Vec<Step>,
     every: Option<Nanos>,
     rollback: Step,
+    service: Stream,
     began: Nanos,
     at: usize,
 }
@@ -28,13 +29,23 @@ impl Background {
         steps: Vec<Step>,
         every: Option<Nanos>,
         rollback: Step,
+        service: Stream,
     ) -> Self {
-        Self { server, session, steps, every, rollback, began: Nanos::ZERO, at: usize::MAX }
+        Self { server, session, steps, every, rollback, service, began: Nanos::ZERO, at: usize::MAX }
+    }
+
+    fn log(&self, step: StatementStep, cx: &mut Context<'_, Message, Event>) {
+        let statement = u32::try_from(self.at).unwrap_or(u32::MAX);
+        cx.log(Event::Background { statement, step });
     }
 
     fn proceed(&mut self, cx: &mut Context<'_, Message, Event>) {
         match self.steps.get(self.at) {
-            Some(step) => cx.send(self.server, step.execute(self.session, &[], step.fixed_work())),
+            Some(step) => {
+                let work = step.service.draw(&mut self.service);
+                self.log(StatementStep::Begins, cx);
+                cx.send(self.server, step.execute(self.session, &[], work));
+            }
             None => {
                 if let Some(every) = self.every {
                     cx.set_timer((self.began + every).max(cx.now()), 0);
@@ -56,6 +67,10 @@ impl Actor<Message, Event> for Background {
 
     fn on_message(&mut self, _: ActorId, message: Message, cx: &mut Context<'_, Message, Event>) {
         let Message::Completed { outcome, .. } = message else { return };
+        if self.at < self.steps.len() {
+            let step = outcome.map_or_else(StatementStep::Fails, |()| StatementStep::Succeeds);
+            self.log(step, cx);
+        }
         if outcome.is_err() && self.at < self.steps.len() {
             // The script is over; whatever transaction it was in must not linger.
             self.at = usize::MAX;

@@ -1,85 +1,70 @@
-//! The load balancer: requests arrive as Poisson processes and go to the instances in turn.
+//! The load balancer: requests arrive and go to the instances in turn.
 
-use sim_clock::{Actor, ActorId, Context, Nanos, Stream};
+use std::fmt;
+use std::iter::Peekable;
 
+use sim_clock::{Actor, ActorId, Context, Nanos};
+
+use crate::arrivals::{Arrivals, Replayed};
 use crate::event::Event;
+use crate::keys::KeySource;
 use crate::message::{Keys, Message};
 
-/// How a key is chosen for a request.
-#[derive(Clone, Debug)]
-pub enum KeySource {
-    /// Each of `first..=last` as likely as the others.
-    Uniform {
-        /// The least.
-        first: i64,
-        /// The greatest.
-        last: i64,
-        /// Its random stream.
-        stream: Stream,
-    },
-    /// One after the other.
-    Sequence {
-        /// The next one.
-        next: i64,
-    },
-}
+/// A recording, in order of arrival.
+type Recording = Peekable<Box<dyn Iterator<Item = Replayed>>>;
 
-impl KeySource {
-    /// The next key.
-    pub fn draw(&mut self) -> i64 {
-        match self {
-            Self::Uniform { first, last, stream } => {
-                let span = last.abs_diff(*first).saturating_add(1);
-                first.saturating_add_unsigned(stream.below(span))
-            }
-            Self::Sequence { next } => {
-                let key = *next;
-                *next = next.saturating_add(1);
-                key
-            }
-        }
-    }
-}
-
-/// A kind of request, as it arrives.
-#[derive(Clone, Debug)]
-pub struct Arrivals {
-    /// The mean time between two of them.
-    pub mean_gap: Nanos,
-    /// Its random stream.
-    pub stream: Stream,
-    /// The keys it needs, by their place among the balancer's sources.
-    pub keys: Vec<usize>,
-}
+/// The timer of the recording; the other timers are the places of arrival processes.
+const REPLAY: u64 = u64::MAX;
 
 /// Where requests come from, and who gets them.
-#[derive(Debug)]
 pub struct Balancer {
     arrivals: Vec<Arrivals>,
+    recording: Option<Recording>,
     sources: Vec<KeySource>,
     instances: Vec<(ActorId, bool)>,
     next: usize,
     turned_away: u64,
+    /// Nothing arrives after that.
+    until: Nanos,
+}
+
+impl fmt::Debug for Balancer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Balancer").field("instances", &self.instances).finish_non_exhaustive()
+    }
 }
 
 impl Balancer {
-    /// A balancer in front of instances, all of which take requests if `deployed`. Its first timers,
-    /// one for each kind of request, are the caller's to set: see [`Balancer::first_arrivals`].
+    /// A balancer in front of instances, each with whether it takes requests. Its first timers are
+    /// the caller's to set: see [`Balancer::first_arrivals`].
     #[must_use]
-    pub fn new(
-        arrivals: Vec<Arrivals>,
-        sources: Vec<KeySource>,
-        instances: Vec<ActorId>,
-        deployed: bool,
-    ) -> Self {
-        let instances = instances.into_iter().map(|instance| (instance, deployed)).collect();
-        Self { arrivals, sources, instances, next: 0, turned_away: 0 }
+    pub fn new(arrivals: Vec<Arrivals>, sources: Vec<KeySource>, instances: Vec<(ActorId, bool)>) -> Self {
+        let until = Nanos(u64::MAX);
+        Self { arrivals, recording: None, sources, instances, next: 0, turned_away: 0, until }
+    }
+
+    /// Replays a recording, too: its arrival times are honoured, however slow the answers are.
+    #[must_use]
+    pub fn replaying(mut self, recording: Box<dyn Iterator<Item = Replayed>>) -> Self {
+        self.recording = Some(recording.peekable());
+        self
+    }
+
+    /// Nothing arrives after that.
+    #[must_use]
+    pub fn until(mut self, until: Nanos) -> Self {
+        self.until = until;
+        self
     }
 
     /// When each kind of request arrives first, with the key of its timer.
     pub fn first_arrivals(&mut self) -> Vec<(Nanos, u64)> {
-        let gap = |arrivals: &mut Arrivals| arrivals.stream.exponential(arrivals.mean_gap);
-        self.arrivals.iter_mut().map(gap).zip(0..).collect()
+        let first = |arrivals: &mut Arrivals| arrivals.next(Nanos::ZERO);
+        let mut timers: Vec<_> = self.arrivals.iter_mut().map(first).zip(0..).collect();
+        let replayed = self.next_recorded();
+        timers.extend(replayed.map(|at| (at, REPLAY)));
+        timers.retain(|timer| timer.0 <= self.until);
+        timers
     }
 
     /// Requests that found no instance to take them.
@@ -101,24 +86,54 @@ impl Balancer {
         self.next = at + 1;
         Some(self.instances[at].0)
     }
-}
 
-impl Actor<Message, Event> for Balancer {
-    fn on_timer(&mut self, key: u64, cx: &mut Context<'_, Message, Event>) {
-        let Some(arrivals) = usize::try_from(key).ok().and_then(|at| self.arrivals.get_mut(at)) else {
-            return;
-        };
-        let gap = arrivals.stream.exponential(arrivals.mean_gap);
-        cx.set_timer(cx.now() + gap, key);
-        let keys: Keys = arrivals.keys.iter().map(|at| self.sources[*at].draw()).collect();
-        let request = u32::try_from(key).unwrap_or(u32::MAX);
+    fn send(&mut self, replayed: Replayed, cx: &mut Context<'_, Message, Event>) {
+        let Replayed { request, keys, timings, .. } = replayed;
+        cx.log(Event::Arrived { request });
         match self.choose() {
-            Some(instance) => cx.send(instance, Message::Arrive { request, keys }),
+            Some(instance) => cx.send(instance, Message::Arrive { request, keys, timings }),
             None => {
                 self.turned_away += 1;
                 cx.log(Event::TurnedAway { request });
             }
         }
+    }
+
+    fn replay(&mut self, cx: &mut Context<'_, Message, Event>) {
+        let now = cx.now();
+        let due = |next: &Replayed| next.at <= now;
+        while let Some(replayed) = self.recording.as_mut().and_then(|recording| recording.next_if(due)) {
+            self.send(replayed, cx);
+        }
+        if let Some(at) = self.next_recorded() {
+            self.wake(at, REPLAY, cx);
+        }
+    }
+
+    /// When the recording goes on.
+    fn next_recorded(&mut self) -> Option<Nanos> {
+        Some(self.recording.as_mut()?.peek()?.at)
+    }
+
+    fn wake(&self, at: Nanos, key: u64, cx: &mut Context<'_, Message, Event>) {
+        if at <= self.until {
+            cx.set_timer(at, key);
+        }
+    }
+}
+
+impl Actor<Message, Event> for Balancer {
+    fn on_timer(&mut self, key: u64, cx: &mut Context<'_, Message, Event>) {
+        if key == REPLAY {
+            return self.replay(cx);
+        }
+        let Some(arrivals) = usize::try_from(key).ok().and_then(|at| self.arrivals.get_mut(at)) else {
+            return;
+        };
+        let (request, at) = (arrivals.request, arrivals.next(cx.now()));
+        let keys: Keys = arrivals.keys.iter().map(|at| self.sources[*at].draw()).collect();
+        self.wake(at, key, cx);
+        self.send(Replayed { at: cx.now(), request, keys, timings: None }, cx);
     }
 
     fn on_message(&mut self, from: ActorId, message: Message, _: &mut Context<'_, Message, Event>) {

@@ -1,7 +1,7 @@
 //! The event log of a rehearsal: what the server's locks did, and what users and deployments felt.
 
 use sim_clock::{Nanos, TraceHash, Traced};
-use transactions::{Event as ServerEvent, LockTag, SqlState};
+use transactions::{Event as ServerEvent, LockTag, SessionId, SqlState};
 
 /// Why a request failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,12 +17,37 @@ pub enum Failed {
 pub enum Event {
     /// A transition of the server.
     Server(ServerEvent),
+    /// A request has arrived at the balancer.
+    Arrived {
+        /// Which kind.
+        request: u32,
+    },
+    /// A request, or a health check, has got a connection of the instance's pool.
+    Started {
+        /// Which kind; `u32::MAX` for a health check.
+        request: u32,
+        /// How long it waited for the connection.
+        waited: Nanos,
+    },
+    /// It has no more use for the connection.
+    Freed {
+        /// Which kind.
+        request: u32,
+    },
+    /// It has given up waiting for a connection.
+    GaveUp {
+        /// Which kind.
+        request: u32,
+    },
     /// A request has ended.
     Request {
         /// Which kind.
         request: u32,
         /// From its arrival to its end.
         latency: Nanos,
+        /// Its own work and its client's thinking, as far as the scenario gives it: what it would have
+        /// taken alone.
+        own: Nanos,
         /// Why it failed, if it did.
         failed: Option<Failed>,
     },
@@ -30,6 +55,37 @@ pub enum Event {
     TurnedAway {
         /// Which kind.
         request: u32,
+    },
+    /// An instance is taken into rotation or out of it.
+    Rotation {
+        /// Whether it takes requests.
+        takes_requests: bool,
+    },
+    /// A session has begun to wait behind another.
+    Blocked {
+        /// Who waits.
+        waiter: SessionId,
+        /// The first of those whom `pg_blocking_pids` names.
+        blocker: SessionId,
+    },
+    /// The server opened or refused connections.
+    Connections {
+        /// How many are open now.
+        open: u32,
+        /// How many were refused just now.
+        refused: u32,
+    },
+    /// A statement of a background session begins or ends.
+    Background {
+        /// Its place in the script, from 0.
+        statement: u32,
+        /// Whether it begins, succeeded or failed.
+        step: StatementStep,
+    },
+    /// The coordinator pauses: between attempts or batches.
+    Pauses {
+        /// For how long.
+        span: Nanos,
     },
     /// An instance enters a phase of its deployment.
     Deployment {
@@ -43,7 +99,7 @@ pub enum Event {
         /// Its number, from 1.
         statement: u32,
         /// Whether it begins, succeeded or failed.
-        step: MigrationStep,
+        step: StatementStep,
     },
 }
 
@@ -60,9 +116,9 @@ pub enum DeploymentPhase {
     Unhealthy,
 }
 
-/// What a statement of the coordinator does.
+/// What a statement of a script does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MigrationStep {
+pub enum StatementStep {
     /// It begins.
     Begins,
     /// It succeeded.
@@ -73,27 +129,57 @@ pub enum MigrationStep {
 
 impl Traced for Event {
     fn trace(&self, hash: &mut TraceHash) {
+        let kind = |kind: u64, detail: u32| kind << 32 | u64::from(detail);
         match self {
             Self::Server(event) => trace_server(event, hash),
-            Self::Request { request, latency, failed } => {
-                hash.word(1 << 32 | u64::from(*request));
+            Self::Request { request, latency, own, failed } => {
+                hash.word(kind(1, *request));
                 hash.word(latency.0);
+                hash.word(own.0);
                 hash.word(failed.map_or(0, failure_word));
             }
-            Self::TurnedAway { request } => hash.word(2 << 32 | u64::from(*request)),
+            Self::TurnedAway { request } => hash.word(kind(2, *request)),
             Self::Deployment { version, phase } => {
-                hash.word(3 << 32 | u64::from(*version));
+                hash.word(kind(3, *version));
                 hash.word(*phase as u64);
             }
             Self::Migration { statement, step } => {
-                hash.word(4 << 32 | u64::from(*statement));
-                hash.word(match step {
-                    MigrationStep::Begins => 0,
-                    MigrationStep::Succeeds => 1,
-                    MigrationStep::Fails(state) => state_word(*state),
-                });
+                hash.word(kind(4, *statement));
+                hash.word(step_word(*step));
+            }
+            Self::Arrived { request } => hash.word(kind(5, *request)),
+            Self::Started { request, waited } => {
+                hash.word(kind(6, *request));
+                hash.word(waited.0);
+            }
+            Self::Freed { request } => hash.word(kind(7, *request)),
+            Self::GaveUp { request } => hash.word(kind(8, *request)),
+            Self::Rotation { takes_requests } => hash.word(kind(9, u32::from(*takes_requests))),
+            Self::Blocked { waiter, blocker } => {
+                hash.word(kind(10, waiter.0));
+                hash.word(u64::from(blocker.0));
+            }
+            Self::Connections { open, refused } => {
+                hash.word(kind(11, *open));
+                hash.word(u64::from(*refused));
+            }
+            Self::Background { statement, step } => {
+                hash.word(kind(12, *statement));
+                hash.word(step_word(*step));
+            }
+            Self::Pauses { span } => {
+                hash.word(kind(13, 0));
+                hash.word(span.0);
             }
         }
+    }
+}
+
+fn step_word(step: StatementStep) -> u64 {
+    match step {
+        StatementStep::Begins => 0,
+        StatementStep::Succeeds => 1,
+        StatementStep::Fails(state) => state_word(state),
     }
 }
 

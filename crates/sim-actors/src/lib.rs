@@ -10,11 +10,13 @@
 //! Each actor is a synchronous state machine; [`run`] runs them bare, as futures over tokio channels or as
 //! tokio's tasks, with the same event log. Deliberately absent: SQL, files, scenarios.
 
+mod arrivals;
 mod background;
 mod balancer;
 pub mod coordinator;
 mod event;
 mod instance;
+mod keys;
 mod lock_manager;
 mod message;
 mod migration;
@@ -22,11 +24,13 @@ mod player;
 mod request;
 mod shell;
 
+pub use arrivals::{Arrivals, Burst, RateProfile, Replayed, Spacing, Timing};
 pub use background::Background;
-pub use balancer::{Arrivals, Balancer, KeySource};
-pub use event::{DeploymentPhase, Event, Failed, MigrationStep, trace_server};
-pub use instance::{AppInstance, DeploymentSettings, InstanceSettings, RequestStats};
-pub use lock_manager::LockManager;
+pub use balancer::Balancer;
+pub use event::{DeploymentPhase, Event, Failed, StatementStep, trace_server};
+pub use instance::{AppInstance, DeploymentSettings, Ejection, HealthCheck, InstanceSettings};
+pub use keys::{KeySource, Zipf};
+pub use lock_manager::{Connections, LockManager};
 pub use message::{Keys, Message};
 pub use migration::{Managed, MigrationCoordinator};
 pub use player::Player;

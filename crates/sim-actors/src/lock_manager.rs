@@ -5,7 +5,9 @@
 
 use sim_clock::{Actor, ActorId, Context, Nanos};
 use sql_engine::{Database, Value};
-use transactions::{Effects, Event as ServerEvent, EventKind, LockMode, LockTag, SessionId, SqlError, Timer};
+use transactions::{
+    Effects, Event as ServerEvent, EventKind, LockMode, LockTag, SessionId, SessionSettings, SqlError, Timer,
+};
 
 use crate::coordinator::database::{DatabaseError, Executed, LockFailure, Timeouts};
 use crate::event::Event;
@@ -16,11 +18,22 @@ pub struct LockManager {
     database: Database,
     /// Whose each session is, by its number.
     clients: Vec<ActorId>,
-    questioner: Questioner,
+    /// Those who send texts, by session; a few.
+    questioners: Vec<Questioner>,
+    connections: Connections,
     effects: Effects,
 }
 
-/// The session that sends texts and wants results: the coordinator's.
+/// How many connections there are and may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// How many may be open: `max_connections` less what is reserved.
+    pub limit: u32,
+    /// How many are open.
+    pub open: u32,
+}
+
+/// A session that sends texts and wants results: a coordinator's.
 struct Questioner {
     session: SessionId,
     /// Whether a text of it is under way.
@@ -34,24 +47,34 @@ struct Questioner {
 }
 
 impl LockManager {
-    /// A server whose sessions belong to these clients, by session number; `questioner` is the one
-    /// that sends texts.
+    /// A server whose sessions belong to these clients, by session number; `questioners` are those
+    /// that send texts.
     #[must_use]
-    pub fn new(database: Database, clients: Vec<ActorId>, questioner: SessionId) -> Self {
-        let questioner = Questioner {
-            session: questioner,
+    pub fn new(
+        database: Database,
+        clients: Vec<ActorId>,
+        questioners: &[SessionId],
+        connections: Connections,
+    ) -> Self {
+        let questioner = |session: &SessionId| Questioner {
+            session: *session,
             asked: false,
             waits_since: Nanos::ZERO,
             wait: None,
             granted: Vec::new(),
         };
-        Self { database, clients, questioner, effects: Effects::default() }
+        let questioners = questioners.iter().map(questioner).collect();
+        Self { database, clients, questioners, connections, effects: Effects::default() }
     }
 
-    /// The server as the run left it, and the relation locks that the questioner was granted.
+    /// The server as the run left it, and the relation locks that the questioners were granted.
     #[must_use]
     pub fn into_parts(self) -> (Database, Vec<(String, LockMode)>) {
-        (self.database, self.questioner.granted)
+        (self.database, self.questioners.into_iter().flat_map(|questioner| questioner.granted).collect())
+    }
+
+    fn questioner(&mut self, session: SessionId) -> Option<&mut Questioner> {
+        self.questioners.iter_mut().find(|questioner| questioner.session == session)
     }
 
     fn query(
@@ -61,15 +84,45 @@ impl LockManager {
         limits: Timeouts,
         cx: &mut Context<'_, Message, Event>,
     ) {
-        self.questioner.asked = true;
+        if let Some(questioner) = self.questioner(session) {
+            questioner.asked = true;
+        }
         match self.database.prepare(sql) {
-            Err(error) => self.answer(Err(error), 0, cx),
+            Err(error) => self.answer(session, Err(error), 0, cx),
             Ok(statement) => {
                 self.database.set_timeouts(session, limits.lock_timeout, limits.statement_timeout);
                 self.database.execute(cx.now(), session, statement, &[], None, &mut self.effects);
                 self.flush(cx);
             }
         }
+    }
+
+    fn connect(
+        &mut self,
+        client: ActorId,
+        name: &str,
+        settings: SessionSettings,
+        count: u32,
+        cx: &mut Context<'_, Message, Event>,
+    ) -> Vec<SessionId> {
+        let given = count.min(self.connections.limit.saturating_sub(self.connections.open));
+        let mut sessions = Vec::new();
+        for _ in 0..given {
+            sessions.push(self.database.connect(cx.now(), name, settings));
+            self.clients.push(client);
+        }
+        self.connections.open += given;
+        cx.log(Event::Connections { open: self.connections.open, refused: count - given });
+        sessions
+    }
+
+    fn disconnect(&mut self, sessions: &[SessionId], cx: &mut Context<'_, Message, Event>) {
+        for session in sessions {
+            self.database.disconnect(cx.now(), *session, &mut self.effects);
+            self.connections.open = self.connections.open.saturating_sub(1);
+        }
+        self.flush(cx);
+        cx.log(Event::Connections { open: self.connections.open, refused: 0 });
     }
 
     /// Passes on what the server has brought about.
@@ -79,16 +132,14 @@ impl LockManager {
             cx.set_timer(at, timer.0);
         }
         for event in effects.events.drain(..) {
-            if event.session == self.questioner.session {
-                self.notice(event, cx.now());
-            }
             cx.log(Event::Server(event));
+            self.notice(event, cx);
         }
         for completion in effects.completions.drain(..) {
             let session = completion.session;
-            if session == self.questioner.session {
+            if self.questioners.iter().any(|questioner| questioner.session == session) {
                 let rows = completion.result.as_ref().map_or(0, |outcome| outcome.rows);
-                self.answer(completion.result.map(|_| ()), rows, cx);
+                self.answer(session, completion.result.map(|_| ()), rows, cx);
             } else if let Some(client) = self.clients.get(session.0 as usize) {
                 let outcome = completion.result.map(|_| ()).map_err(|error| error.sqlstate);
                 cx.send(*client, Message::Completed { session, outcome });
@@ -97,58 +148,58 @@ impl LockManager {
         self.effects = effects;
     }
 
-    fn answer(&mut self, result: Result<(), SqlError>, rows: u64, cx: &mut Context<'_, Message, Event>) {
-        let session = self.questioner.session;
+    fn answer(
+        &mut self,
+        session: SessionId,
+        result: Result<(), SqlError>,
+        rows: u64,
+        cx: &mut Context<'_, Message, Event>,
+    ) {
         let Some(client) = self.clients.get(session.0 as usize).copied() else { return };
-        self.questioner.asked = false;
+        let returned = self.database.take_result(session).unwrap_or_default();
+        let Some(questioner) = self.questioner(session) else { return };
+        questioner.asked = false;
         let outcome = match result {
-            Ok(()) => {
-                let returned = self.database.take_result(session).unwrap_or_default();
-                Ok(Executed { rows_affected: rows, rows: returned })
-            }
-            Err(error) => Err(self.describe(&error, cx.now())),
+            Ok(()) => Ok(Executed { rows_affected: rows, rows: returned }),
+            Err(error) => Err(questioner.describe(&error, cx.now())),
         };
-        self.questioner.wait = None;
+        questioner.wait = None;
         cx.send(client, Message::Answered(Box::new(outcome)));
     }
 
-    fn describe(&mut self, error: &SqlError, now: Nanos) -> DatabaseError {
-        let waited = now - self.questioner.waits_since;
-        let failure = |(mode, blocked_by): (LockMode, Vec<String>)| LockFailure {
-            mode: mode.to_string(),
-            waited,
-            blocked_by,
-        };
-        DatabaseError {
-            sqlstate: error.sqlstate.to_string(),
-            message: error.message.to_string(),
-            lock: self.questioner.wait.take().map(failure),
+    /// Keeps what reports are made of.
+    fn notice(&mut self, event: ServerEvent, cx: &mut Context<'_, Message, Event>) {
+        if event.kind == EventKind::Waits
+            && let Some(blocker) = self.database.blockers(event.session).first()
+        {
+            cx.log(Event::Blocked { waiter: event.session, blocker: *blocker });
         }
-    }
-
-    /// Keeps what the questioner's reports are made of.
-    fn notice(&mut self, event: ServerEvent, now: Nanos) {
-        match (event.kind, event.tag) {
-            (EventKind::Waits, _) => self.questioner.waits_since = now,
-            (EventKind::Granted | EventKind::Woken, tag) => {
-                self.questioner.wait = None;
-                if let LockTag::Relation(relation) = tag
-                    && let Some(name) = self.database.relation_name(relation)
-                    && !self.questioner.granted.contains(&(name.clone(), event.mode))
+        let Some(at) = self.questioners.iter().position(|one| one.session == event.session) else { return };
+        match event.kind {
+            EventKind::Waits => self.questioners[at].waits_since = cx.now(),
+            EventKind::Granted | EventKind::Woken => {
+                let name = match event.tag {
+                    LockTag::Relation(relation) => self.database.relation_name(relation),
+                    _ => None,
+                };
+                let questioner = &mut self.questioners[at];
+                questioner.wait = None;
+                if let Some(name) = name
+                    && !questioner.granted.contains(&(name.clone(), event.mode))
                 {
-                    self.questioner.granted.push((name, event.mode));
+                    questioner.granted.push((name, event.mode));
                 }
             }
             _ => {}
         }
     }
 
-    /// Looks at what the questioner waits for, before a timer may end the wait.
+    /// Looks at what a questioner waits for, before a timer may end the wait.
     fn look_at_wait(&mut self, timer: Timer) {
-        let session = self.questioner.session;
-        if !self.questioner.asked || timer.session() != session {
+        let session = timer.session();
+        let Some(at) = self.questioners.iter().position(|one| one.session == session && one.asked) else {
             return;
-        }
+        };
         if let Some((_, mode)) = self.database.waits_for(session) {
             let mut names: Vec<String> = Vec::new();
             for blocker in self.database.blockers(session) {
@@ -157,7 +208,23 @@ impl LockManager {
                     names.push(name);
                 }
             }
-            self.questioner.wait = Some((mode, names));
+            self.questioners[at].wait = Some((mode, names));
+        }
+    }
+}
+
+impl Questioner {
+    fn describe(&mut self, error: &SqlError, now: Nanos) -> DatabaseError {
+        let waited = now - self.waits_since;
+        let failure = |(mode, blocked_by): (LockMode, Vec<String>)| LockFailure {
+            mode: mode.to_string(),
+            waited,
+            blocked_by,
+        };
+        DatabaseError {
+            sqlstate: error.sqlstate.to_string(),
+            message: error.message.to_string(),
+            lock: self.wait.take().map(failure),
         }
     }
 }
@@ -182,6 +249,15 @@ impl Actor<Message, Event> for LockManager {
                 self.database.cancel(cx.now(), session, &mut self.effects);
                 self.flush(cx);
             }
+            Message::Connect { application_name, settings, count, instead_of } => {
+                if instead_of.is_some() {
+                    // The server has closed it already; its place is free.
+                    self.connections.open = self.connections.open.saturating_sub(1);
+                }
+                let sessions = self.connect(from, &application_name, *settings, count, cx);
+                cx.send(from, Message::Connected { sessions, instead_of });
+            }
+            Message::Disconnect { sessions } => self.disconnect(&sessions, cx),
             Message::Probe { statements } => {
                 let failure = statements.iter().find_map(|one| self.database.check(*one).err());
                 cx.send(from, Message::Probed(failure.map(|error| error.sqlstate)));

@@ -1,10 +1,13 @@
 //! What the actors say to one another: plain data, no reply channels.
 
+use std::rc::Rc;
+
 use sim_clock::Nanos;
 use smallvec::SmallVec;
 use sql_engine::StatementId;
-use transactions::{SessionId, SqlState};
+use transactions::{SessionId, SessionSettings, SqlState};
 
+use crate::arrivals::Timing;
 use crate::coordinator::database::{DatabaseError, Executed, Timeouts};
 
 /// The keys that a request's parameters stand for.
@@ -41,9 +44,32 @@ pub enum Message {
     /// To the lock manager: can these statements be planned against the schema as it is?
     Probe {
         /// What the version of an application runs.
-        statements: std::rc::Rc<[StatementId]>,
+        statements: Rc<[StatementId]>,
+    },
+    /// To the lock manager: open connections. Answered with [`Message::Connected`].
+    Connect {
+        /// The `application_name`.
+        application_name: Rc<str>,
+        /// What they are opened with.
+        settings: Box<SessionSettings>,
+        /// How many.
+        count: u32,
+        /// The session that the server has closed and that a new one shall replace.
+        instead_of: Option<SessionId>,
+    },
+    /// To the lock manager: close connections.
+    Disconnect {
+        /// Which.
+        sessions: Vec<SessionId>,
     },
 
+    /// From the lock manager: the connections that it had to give.
+    Connected {
+        /// Which sessions they are.
+        sessions: Vec<SessionId>,
+        /// As it was asked.
+        instead_of: Option<SessionId>,
+    },
     /// From the lock manager: a prepared statement has ended.
     Completed {
         /// On which session.
@@ -62,6 +88,8 @@ pub enum Message {
         request: u32,
         /// Its keys.
         keys: Keys,
+        /// Its steps' own times, if it was recorded with them.
+        timings: Option<Rc<Vec<Timing>>>,
     },
     /// From an instance to the balancer: send it requests, or stop.
     Rotation {
@@ -74,6 +102,8 @@ pub enum Message {
         /// Its place in the list of versions.
         version: usize,
     },
+    /// From the coordinator to an instance: take requests from now on, or none.
+    Serve(bool),
     /// From an instance to the coordinator: moved, or why not.
     Deployed(Result<(), Box<str>>),
 }

@@ -5,7 +5,7 @@ use transactions::{SessionId, SqlState};
 
 use crate::coordinator::coroutine::{Answer, Ask, Coroutine, Turn};
 use crate::coordinator::database::InstanceStatus;
-use crate::event::{Event, MigrationStep};
+use crate::event::{Event, StatementStep};
 use crate::message::Message;
 
 /// An instance that the coordinator may move.
@@ -29,6 +29,8 @@ pub struct MigrationCoordinator<R> {
     /// The instance under deployment and its version to be.
     deploying: Option<(usize, usize)>,
     begun: bool,
+    /// Whether the run ends with the story.
+    ends_run: bool,
     statements: u32,
     outcome: Option<R>,
 }
@@ -43,8 +45,15 @@ impl<R> MigrationCoordinator<R> {
         fleet: Vec<Managed>,
         versions: Vec<String>,
     ) -> Self {
-        let (deploying, outcome, begun, statements) = (None, None, false, 0);
-        Self { story, server, session, fleet, versions, deploying, begun, statements, outcome }
+        let (deploying, outcome, begun, ends_run, statements) = (None, None, false, true, 0);
+        Self { story, server, session, fleet, versions, deploying, begun, ends_run, statements, outcome }
+    }
+
+    /// Lets the run go on after the story.
+    #[must_use]
+    pub fn beside_others(mut self) -> Self {
+        self.ends_run = false;
+        self
     }
 
     /// What the story came to, if it has ended.
@@ -58,7 +67,10 @@ impl<R> MigrationCoordinator<R> {
                 Turn::Asks(ask) => ask,
                 Turn::Returns(outcome) => {
                     self.outcome = Some(outcome);
-                    return cx.stop();
+                    if self.ends_run {
+                        cx.stop();
+                    }
+                    return;
                 }
             };
             answer = self.carry_out(ask, cx);
@@ -73,15 +85,23 @@ impl<R> MigrationCoordinator<R> {
         match ask {
             Ask::Execute { sql, timeouts } => {
                 self.statements += 1;
-                self.log(MigrationStep::Begins, cx);
+                self.log(StatementStep::Begins, cx);
                 tracing::debug!(at = %cx.now(), sql, "migration statement");
                 let (session, sql) = (self.session, sql.into());
                 cx.send(self.server, Message::Query { session, sql, timeouts });
                 None
             }
             Ask::Sleep(span) => {
+                cx.log(Event::Pauses { span });
                 cx.set_timer(cx.now() + span, 0);
                 None
+            }
+            Ask::Serve { instances, serve } => {
+                let told = self.fleet.iter().filter(|managed| instances.contains(&managed.name));
+                for managed in told {
+                    cx.send(managed.actor, Message::Serve(serve));
+                }
+                Some(Answer::Serving)
             }
             Ask::Instances => Some(Answer::Instances(self.instances())),
             Ask::Deploy { instance, version } => {
@@ -106,7 +126,7 @@ impl<R> MigrationCoordinator<R> {
         self.fleet.iter().map(status).collect()
     }
 
-    fn log(&self, step: MigrationStep, cx: &mut Context<'_, Message, Event>) {
+    fn log(&self, step: StatementStep, cx: &mut Context<'_, Message, Event>) {
         cx.log(Event::Migration { statement: self.statements, step });
     }
 }
@@ -124,8 +144,8 @@ impl<R> Actor<Message, Event> for MigrationCoordinator<R> {
             Message::Answered(outcome) => {
                 self.log(
                     match &*outcome {
-                        Ok(_) => MigrationStep::Succeeds,
-                        Err(error) => MigrationStep::Fails(SqlState::new(&error.sqlstate)),
+                        Ok(_) => StatementStep::Succeeds,
+                        Err(error) => StatementStep::Fails(SqlState::new(&error.sqlstate)),
                     },
                     cx,
                 );

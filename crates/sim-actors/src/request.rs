@@ -17,6 +17,39 @@ pub enum Service {
     Fixed(Nanos),
     /// Exponential, with that mean.
     Exponential(Nanos),
+    /// Lognormal: most near the median, a long tail.
+    Lognormal {
+        /// The median.
+        median: Nanos,
+        /// The deviation of the logarithm, in millionths: so that it can be compared.
+        sigma_millionths: u32,
+    },
+}
+
+/// The 99th percentile of a standard normal number.
+const NORMAL_P99: f64 = 2.326_347_874_040_841;
+
+impl Service {
+    /// The lognormal time with that median and 99th percentile.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    pub fn lognormal(median: Nanos, p99: Nanos) -> Self {
+        let ratio = p99.0.max(median.0) as f64 / median.0.max(1) as f64;
+        let sigma = libm::log(ratio) / NORMAL_P99;
+        Self::Lognormal { median, sigma_millionths: (sigma * 1e6) as u32 }
+    }
+
+    /// How long it takes this time; `None` leaves that to the cost model.
+    pub fn draw(self, stream: &mut Stream) -> Option<Nanos> {
+        match self {
+            Self::Modelled => None,
+            Self::Fixed(span) => Some(span),
+            Self::Exponential(mean) => Some(stream.exponential(mean)),
+            Self::Lognormal { median, sigma_millionths } => {
+                Some(stream.lognormal(median, f64::from(sigma_millionths) / 1e6))
+            }
+        }
+    }
 }
 
 /// One statement of a request.
@@ -38,23 +71,6 @@ impl Step {
     pub fn execute(&self, session: SessionId, keys: &[i64], work: Option<Nanos>) -> Message {
         let params = self.params.iter().filter_map(|at| keys.get(*at).copied()).collect();
         Message::Execute { session, statement: self.statement, params, work }
-    }
-
-    /// How long it works this time.
-    pub fn draw_work(&self, stream: &mut Stream) -> Option<Nanos> {
-        match self.service {
-            Service::Exponential(mean) => Some(stream.exponential(mean)),
-            _ => self.fixed_work(),
-        }
-    }
-
-    /// How long it works when nothing varies.
-    #[must_use]
-    pub fn fixed_work(&self) -> Option<Nanos> {
-        match self.service {
-            Service::Modelled => None,
-            Service::Fixed(span) | Service::Exponential(span) => Some(span),
-        }
     }
 }
 

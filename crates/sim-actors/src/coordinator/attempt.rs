@@ -9,39 +9,60 @@ use super::database::{Database, DatabaseError, Executed, Timeouts};
 /// `deadlock_detected`, `serialization_failure` (PostgreSQL manual, appendix A).
 const WORTH_ANOTHER_TRY: [&str; 3] = ["55P03", "40P01", "40001"];
 
+/// Whether the same statements may succeed after this SQLSTATE.
+#[must_use]
+pub fn is_worth_another_try(sqlstate: &str) -> bool {
+    WORTH_ANOTHER_TRY.contains(&sqlstate)
+}
+
 /// `duplicate_table`, also said of indexes.
 const DUPLICATE_TABLE: &str = "42P07";
 
 /// How long to wait before the next attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Backoff {
     /// Always the same pause.
     Fixed(Nanos),
-    /// `base`, doubled after every failure, at most `cap`.
+    /// `base`, multiplied after every failure, at most `cap`.
     Exponential {
         /// The first pause.
         base: Nanos,
+        /// What it is multiplied by: 2 as a rule.
+        factor: f64,
         /// The longest pause.
         cap: Nanos,
+        /// The part of the pause that is random, 0 to 1: with 1, anything from 0 to the pause.
+        jitter: f64,
     },
 }
 
 impl Backoff {
-    /// The pause after that many failures (one or more).
+    /// Doubles from `base` to `cap`, without jitter.
     #[must_use]
-    pub fn pause(self, failures: u32) -> Nanos {
+    pub fn doubling(base: Nanos, cap: Nanos) -> Self {
+        Self::Exponential { base, factor: 2.0, cap, jitter: 0.0 }
+    }
+
+    /// The pause after that many failures (one or more); `chance` gives numbers in (0, 1].
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    pub fn pause(self, failures: u32, chance: impl FnOnce() -> f64) -> Nanos {
         match self {
             Self::Fixed(pause) => pause,
-            Self::Exponential { base, cap } => {
-                let factor = 1_u64.checked_shl(failures.saturating_sub(1)).unwrap_or(u64::MAX);
-                cap.min(Nanos(base.0.saturating_mul(factor)))
+            Self::Exponential { base, factor, cap, jitter } => {
+                let grown = base.0 as f64 * libm::pow(factor, f64::from(failures.saturating_sub(1)));
+                let pause = cap.min(Nanos(grown as u64));
+                if jitter == 0.0 {
+                    return pause;
+                }
+                Nanos((pause.0 as f64 * (1.0 - jitter * chance())) as u64)
             }
         }
     }
 }
 
 /// How a migration step goes about its locks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Policy {
     /// The limits of every statement.
     pub timeouts: Timeouts,
@@ -78,7 +99,8 @@ pub async fn in_transaction(
         if failures >= policy.attempts || !WORTH_ANOTHER_TRY.contains(&error.sqlstate.as_str()) {
             return Err((at, Failure::of_database(error, true)));
         }
-        db.sleep(policy.backoff.pause(failures)).await;
+        let pause = policy.backoff.pause(failures, || db.chance());
+        db.sleep(pause).await;
     }
 }
 
@@ -130,7 +152,8 @@ pub async fn outside_transaction(
         if failures >= policy.attempts || !WORTH_ANOTHER_TRY.contains(&error.sqlstate.as_str()) {
             return Err(Failure::of_database(error, undone));
         }
-        db.sleep(policy.backoff.pause(failures)).await;
+        let pause = policy.backoff.pause(failures, || db.chance());
+        db.sleep(pause).await;
     }
 }
 
@@ -140,9 +163,9 @@ mod tests {
 
     #[test]
     fn exponential_backoff_doubles_up_to_its_cap() {
-        let backoff = Backoff::Exponential { base: Nanos(100), cap: Nanos(500) };
-        let pauses: Vec<u64> = (1..=5).map(|failures| backoff.pause(failures).0).collect();
+        let backoff = Backoff::doubling(Nanos(100), Nanos(500));
+        let pauses: Vec<u64> = (1..=5).map(|failures| backoff.pause(failures, || 1.0).0).collect();
         assert_eq!(pauses, [100, 200, 400, 500, 500]);
-        assert_eq!(backoff.pause(200), Nanos(500));
+        assert_eq!(backoff.pause(200, || 1.0), Nanos(500));
     }
 }

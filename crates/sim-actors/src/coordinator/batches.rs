@@ -7,7 +7,7 @@ use super::database::{Database, Timeouts};
 use super::{Failure, quote_ident};
 
 /// A data step over a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct BatchPlan {
     /// The table.
     pub table: String,

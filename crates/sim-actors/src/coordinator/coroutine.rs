@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use sim_clock::Nanos;
+use sim_clock::{Nanos, Stream};
 
 use super::database::{Database, DatabaseError, Executed, Fleet, InstanceStatus, Timeouts};
 
@@ -29,6 +29,13 @@ pub enum Ask {
     Sleep(Nanos),
     /// The state of the fleet.
     Instances,
+    /// Instances in rotation, or out of it.
+    Serve {
+        /// Which instances.
+        instances: Vec<String>,
+        /// Whether they take requests from now on.
+        serve: bool,
+    },
     /// An instance on another version.
     Deploy {
         /// Which instance.
@@ -47,6 +54,8 @@ pub enum Answer {
     Slept,
     /// The fleet.
     Instances(Vec<InstanceStatus>),
+    /// The balancer will be told.
+    Serving,
     /// Whether the instance was moved.
     Deployed(Result<(), String>),
 }
@@ -60,9 +69,9 @@ pub enum Turn<R> {
     Returns(R),
 }
 
-#[derive(Default)]
 struct Mailbox {
     now: Nanos,
+    chance: Stream,
     ask: Option<Ask>,
     answer: Option<Answer>,
 }
@@ -101,6 +110,10 @@ impl Database for Port {
         }
     }
 
+    fn chance(&mut self) -> f64 {
+        self.mailbox.borrow_mut().chance.unit()
+    }
+
     fn now(&self) -> Nanos {
         self.mailbox.borrow().now
     }
@@ -112,6 +125,10 @@ impl Fleet for Port {
             Answer::Instances(instances) => instances,
             _ => unreachable!("{MISMATCH}"),
         }
+    }
+
+    async fn serve(&mut self, instances: &[String], serve: bool) {
+        self.ask(Ask::Serve { instances: instances.to_vec(), serve }).await;
     }
 
     async fn deploy(&mut self, instance: &str, version: &str) -> Result<(), String> {
@@ -130,9 +147,10 @@ pub struct Coroutine<R> {
 }
 
 impl<R> Coroutine<R> {
-    /// Prepares a story; nothing of it runs yet.
-    pub fn new<F: Future<Output = R> + 'static>(story: impl FnOnce(Port) -> F) -> Self {
-        let mailbox = Rc::new(RefCell::new(Mailbox::default()));
+    /// Prepares a story; nothing of it runs yet. Its jitter comes from `chance`.
+    pub fn new<F: Future<Output = R> + 'static>(chance: Stream, story: impl FnOnce(Port) -> F) -> Self {
+        let mailbox = Mailbox { now: Nanos::ZERO, chance, ask: None, answer: None };
+        let mailbox = Rc::new(RefCell::new(mailbox));
         let port = Port { mailbox: Rc::clone(&mailbox) };
         Self { mailbox, story: Box::pin(story(port)) }
     }
@@ -159,7 +177,8 @@ mod tests {
 
     #[test]
     fn a_story_runs_from_question_to_question() {
-        let mut story = Coroutine::new(|mut port| async move {
+        let chance = sim_clock::Seed(1).stream("jitter");
+        let mut story = Coroutine::new(chance, |mut port| async move {
             let started = port.now();
             port.sleep(Nanos(5)).await;
             let outcome = port.execute("SELECT 1", Timeouts::default()).await;

@@ -74,6 +74,9 @@ pub trait Database {
     /// Lets time pass.
     fn sleep(&mut self, span: Nanos) -> impl Future<Output = ()>;
 
+    /// A random number in (0, 1], for the jitter of retries.
+    fn chance(&mut self) -> f64;
+
     /// The time on the database's clock, in nanoseconds since some fixed point.
     fn now(&self) -> Nanos;
 }
@@ -91,6 +94,9 @@ pub struct InstanceStatus {
 pub trait Fleet {
     /// Every instance and its version.
     fn instances(&mut self) -> impl Future<Output = Vec<InstanceStatus>>;
+
+    /// Puts instances into the balancer's rotation or takes them out; requests in flight go on.
+    fn serve(&mut self, instances: &[String], serve: bool) -> impl Future<Output = ()>;
 
     /// Moves one instance to a version: drained, restarted, health-checked. The error says why it
     /// could not be moved; the instance then runs what it ran before.

@@ -3,8 +3,10 @@
 //! The health check is what applications do when they start: prepare every statement of the version
 //! against the schema as it is. An instance that does not pass goes back to the version that it ran.
 
+use std::rc::Rc;
+
 use sim_clock::{ActorId, Context, Nanos};
-use transactions::SqlState;
+use transactions::{SessionId, SqlState};
 
 use super::{AppInstance, DEPLOY};
 use crate::event::{DeploymentPhase, Event};
@@ -49,8 +51,8 @@ struct Order {
 impl AppInstance {
     pub(super) fn deploy(&mut self, by: ActorId, version: usize, cx: &mut Context<'_, Message, Event>) {
         self.deployment.generation += 1;
-        cx.send(self.settings.balancer, Message::Rotation { takes_requests: false });
         self.enter(Phase::Draining(Order { by, version }), cx);
+        self.rotate(cx);
         let timeout = cx.now() + self.settings.deployment.drain_timeout;
         cx.set_timer(timeout, DEPLOY | self.deployment.generation << 8);
         self.drained(cx);
@@ -59,13 +61,23 @@ impl AppInstance {
     /// Goes on with a deployment once nothing is in flight.
     pub(super) fn drained(&mut self, cx: &mut Context<'_, Message, Event>) {
         let Phase::Draining(order) = self.deployment.phase else { return };
-        if self.pool.is_quiet() {
+        if self.pool.is_quiet() && self.retrying.is_empty() {
             self.enter(Phase::Starting(order), cx);
             self.restart(cx);
         }
     }
 
+    /// Whether it is not being deployed.
+    pub(super) fn is_serving(&self) -> bool {
+        self.deployment.phase == Phase::Serving
+    }
+
+    /// The process ends and its connections with it; a new one starts.
     fn restart(&mut self, cx: &mut Context<'_, Message, Event>) {
+        let sessions = self.pool.close();
+        if !sessions.is_empty() {
+            cx.send(self.settings.server, Message::Disconnect { sessions });
+        }
         let started = cx.now() + self.settings.deployment.restart_time;
         cx.set_timer(started, DEPLOY | self.deployment.generation << 8 | 1);
     }
@@ -81,11 +93,13 @@ impl AppInstance {
                 }
             }
             (1, Phase::Starting(order)) => {
+                self.connect(cx);
                 self.deployment.phase = Phase::Checking(order);
                 let statements = self.settings.versions[order.version].statements.clone();
                 cx.send(self.settings.server, Message::Probe { statements });
             }
             (1, Phase::GoingBack(order, failure)) => {
+                self.connect(cx);
                 let version = &self.settings.versions[order.version].name;
                 let reason = match failure {
                     Some(state) => format!("health check of {version} failed: SQLSTATE {state}"),
@@ -94,6 +108,34 @@ impl AppInstance {
                 self.serve(order.by, Err(reason.into()), cx);
             }
             _ => {}
+        }
+    }
+
+    fn connect(&self, cx: &mut Context<'_, Message, Event>) {
+        let (application_name, settings) = (Rc::clone(&self.settings.name), Box::new(self.settings.session));
+        let (count, instead_of) = (self.settings.pool_size, None);
+        let message = Message::Connect { application_name, settings, count, instead_of };
+        cx.send(self.settings.server, message);
+    }
+
+    /// The server has opened connections: fewer than asked for when it has no more to give.
+    pub(super) fn connected(
+        &mut self,
+        sessions: Vec<SessionId>,
+        instead_of: Option<SessionId>,
+        cx: &mut Context<'_, Message, Event>,
+    ) {
+        let place = instead_of.and_then(|old| self.pool.connection_of(old));
+        match (place, sessions.first()) {
+            (Some(connection), Some(session)) => {
+                self.pool.replace(connection, *session);
+                self.free(connection, cx);
+            }
+            (Some(connection), None) => {
+                // Refused: the place stays, with the closed session; its next use fails and asks again.
+                self.free(connection, cx);
+            }
+            (None, _) => self.pool.open(sessions),
         }
     }
 
@@ -115,7 +157,7 @@ impl AppInstance {
         cx: &mut Context<'_, Message, Event>,
     ) {
         self.enter(Phase::Serving, cx);
-        cx.send(self.settings.balancer, Message::Rotation { takes_requests: true });
+        self.rotate(cx);
         cx.send(orderer, Message::Deployed(outcome));
     }
 

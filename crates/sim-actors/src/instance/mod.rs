@@ -1,4 +1,4 @@
-//! An application instance: a pool of connections, the requests on them, and its deployments.
+//! An application instance: a pool of connections, the requests on them, its health and deployments.
 //!
 //! ```text
 //!   Arrive ─► [pool queue] ─► connection ─► Execute … Completed ─► next statement ─► … ─► idle
@@ -9,6 +9,7 @@
 //! it began: a deployment drains before it changes versions.
 
 mod deployment;
+mod health;
 mod pool;
 
 use std::collections::BTreeMap;
@@ -16,44 +17,50 @@ use std::rc::Rc;
 
 use sim_clock::{Actor, ActorId, Context, Nanos, Stream};
 use sql_engine::StatementId;
-use transactions::SessionId;
+use transactions::{SessionId, SessionSettings, SqlState};
 
 use deployment::Deployment;
 pub use deployment::DeploymentSettings;
+use health::Health;
+pub use health::{Ejection, HealthCheck};
 use pool::{Pool, Running, Waiting};
 
+use crate::coordinator::attempt::{Backoff, is_worth_another_try};
 use crate::event::{Event, Failed};
 use crate::message::{Keys, Message};
-use crate::request::{AppVersion, RequestScript};
+use crate::request::{AppVersion, Step};
 
 /// What an instance needs to know of its surroundings.
 #[derive(Clone, Debug)]
 pub struct InstanceSettings {
     /// Its name.
-    pub name: String,
+    pub name: Rc<str>,
     /// The lock manager.
     pub server: ActorId,
     /// The load balancer.
     pub balancer: ActorId,
     /// All versions of the application.
     pub versions: Rc<[AppVersion]>,
+    /// How many connections it opens.
+    pub pool_size: u32,
+    /// What its connections are opened with.
+    pub session: SessionSettings,
     /// How long a request waits for a connection.
     pub acquire_timeout: Nanos,
+    /// Whether only a request that gets a connection finds out that it has waited for too long.
+    pub times_out_at_handover: bool,
+    /// Tries of a request whose failure is worth another one.
+    pub attempts: u32,
+    /// The pause between them.
+    pub backoff: Backoff,
     /// What `ROLLBACK` was prepared as.
     pub rollback: StatementId,
     /// How deployments go.
     pub deployment: DeploymentSettings,
-}
-
-/// What became of one kind of request.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RequestStats {
-    /// How many ended well.
-    pub served: u64,
-    /// How many failed, by cause.
-    pub failed: BTreeMap<Failed, u64>,
-    /// The longest time from arrival to end.
-    pub latency_max: Nanos,
+    /// How it is checked, if it is.
+    pub health_check: Option<HealthCheck>,
+    /// When it is taken out because of the requests that fail.
+    pub ejection: Option<Ejection>,
 }
 
 /// An application instance.
@@ -64,32 +71,41 @@ pub struct AppInstance {
     pool: Pool,
     service: Stream,
     deployment: Deployment,
-    stats: Vec<RequestStats>,
+    health: Health,
+    /// Whether its fleet is the one that serves.
+    in_rotation: bool,
+    /// Requests that wait for their next try, by ticket.
+    retrying: BTreeMap<u64, Waiting>,
 }
 
 /// The high byte of a timer's key tells what it is for; the rest tells for whom.
 const THINK: u64 = 0;
 const ACQUIRE: u64 = 1 << 56;
 const DEPLOY: u64 = 2 << 56;
+const RETRY: u64 = 3 << 56;
+const HEALTH: u64 = 4 << 56;
+const EJECTED: u64 = 5 << 56;
 const FOR_WHOM: u64 = (1 << 56) - 1;
 
 impl AppInstance {
-    /// An instance that runs a version on connections of its own.
+    /// An instance that runs a version on connections of its own, in rotation or not.
     #[must_use]
     pub fn new(
         settings: InstanceSettings,
         version: usize,
         sessions: Vec<SessionId>,
         service: Stream,
+        in_rotation: bool,
     ) -> Self {
-        let kinds = settings.versions.iter().map(|version| version.requests.len()).max().unwrap_or(0);
         Self {
             settings,
             version,
             pool: Pool::new(sessions),
             service,
             deployment: Deployment::default(),
-            stats: vec![RequestStats::default(); kinds],
+            health: Health::default(),
+            in_rotation,
+            retrying: BTreeMap::new(),
         }
     }
 
@@ -105,76 +121,110 @@ impl AppInstance {
         self.version
     }
 
-    /// What became of its requests, by kind.
-    #[must_use]
-    pub fn stats(&self) -> &[RequestStats] {
-        &self.stats
-    }
-
-    fn script(&self, request: u32) -> Option<&RequestScript> {
-        self.settings.versions[self.version].requests.get(request as usize)?.as_ref()
-    }
-
-    fn arrive(&mut self, request: u32, keys: Keys, cx: &mut Context<'_, Message, Event>) {
-        let waiting = Waiting { ticket: 0, request, keys, arrived: cx.now() };
+    /// Gives a request a connection, or a place in the queue.
+    fn admit(&mut self, mut waiting: Waiting, cx: &mut Context<'_, Message, Event>) -> u64 {
         if let Some(connection) = self.pool.take_idle() {
-            return self.begin(connection, waiting, cx);
+            self.begin(connection, waiting, cx);
+            return 0;
         }
-        let ticket = self.pool.queue(waiting);
-        cx.set_timer(cx.now() + self.settings.acquire_timeout, ACQUIRE | ticket);
+        waiting.ticket = self.pool.ticket();
+        let ticket = waiting.ticket;
+        if !self.settings.times_out_at_handover {
+            cx.set_timer(waiting.queued + self.settings.acquire_timeout, ACQUIRE | ticket);
+        }
+        self.pool.queue(waiting);
+        ticket
     }
 
     fn begin(&mut self, connection: usize, waiting: Waiting, cx: &mut Context<'_, Message, Event>) {
+        cx.log(Event::Started { request: waiting.request, waited: cx.now() - waiting.queued });
         self.pool.begin(connection, Running::new(waiting));
         self.proceed(connection, cx);
+    }
+
+    /// The step that a request is at, if it has not come to its end.
+    fn step(&self, request: u32, at: usize) -> Option<&Step> {
+        if request == health::CHECK {
+            let check = self.settings.health_check.as_ref()?;
+            return check.step.as_ref().filter(|_| at == 0);
+        }
+        self.settings.versions[self.version].requests.get(request as usize)?.as_ref()?.steps.get(at)
     }
 
     /// Sends the connection's next statement, or ends its request.
     fn proceed(&mut self, connection: usize, cx: &mut Context<'_, Message, Event>) {
         let Some(running) = self.pool.running(connection) else { return };
-        let (request, at) = (running.request, running.at);
-        let script = self.settings.versions[self.version].requests.get(request as usize);
-        let step = script.and_then(|script| script.as_ref()?.steps.get(at));
-        let Some(step) = step else { return self.end(connection, None, cx) };
-        let work = step.draw_work(&mut self.service);
+        let timing = running.timing();
+        let Some(step) = self.step(running.request, running.at) else {
+            return self.end(connection, None, cx);
+        };
+        let work = match timing {
+            Some(timing) => timing.work,
+            None => step.service.draw(&mut self.service),
+        };
+        // Borrowed anew: drawing the work has used the stream beside the pool.
         let session = self.pool.session(connection);
-        if let Some(running) = self.pool.running(connection) {
-            cx.send(self.settings.server, step.execute(session, &running.keys, work));
+        let Some(step) = self.pool.running(connection).and_then(|one| self.step(one.request, one.at)) else {
+            return;
+        };
+        let message = match self.pool.running(connection) {
+            Some(running) => step.execute(session, &running.keys, work),
+            None => return,
+        };
+        cx.send(self.settings.server, message);
+        if let Some(running) = self.pool.running_mut(connection) {
+            running.own += work.unwrap_or_default();
         }
     }
 
     fn completed(
         &mut self,
         session: SessionId,
-        outcome: Result<(), transactions::SqlState>,
+        outcome: Result<(), SqlState>,
         cx: &mut Context<'_, Message, Event>,
     ) {
         let Some(connection) = self.pool.connection_of(session) else { return };
-        let Some(running) = self.pool.running_mut(connection) else {
+        let Some(running) = self.pool.running(connection) else {
             // The ROLLBACK of a request that has failed: its connection is free again.
             return self.free(connection, cx);
         };
-        let (request, at) = (running.request, running.at);
-        running.at += 1;
-        match outcome {
-            Err(state) => self.end(connection, Some(Failed::Database(state)), cx),
-            Ok(()) => {
-                let step = self.script(request).and_then(|script| script.steps.get(at));
-                match step.map(|step| step.think) {
-                    Some(think) if think > Nanos::ZERO => {
-                        cx.set_timer(cx.now() + think, THINK | connection as u64);
-                    }
-                    _ => self.proceed(connection, cx),
-                }
-            }
+        let (request, at, timing) = (running.request, running.at, running.timing());
+        if let Err(state) = outcome {
+            return self.end(connection, Some(Failed::Database(state)), cx);
+        }
+        let think = match timing {
+            Some(timing) => timing.think,
+            None => self.step(request, at).map_or(Nanos::ZERO, |step| step.think),
+        };
+        if let Some(running) = self.pool.running_mut(connection) {
+            running.at += 1;
+            running.own += think;
+        }
+        if think > Nanos::ZERO {
+            cx.set_timer(cx.now() + think, THINK | connection as u64);
+        } else {
+            self.proceed(connection, cx);
         }
     }
 
     fn end(&mut self, connection: usize, failed: Option<Failed>, cx: &mut Context<'_, Message, Event>) {
         let Some(running) = self.pool.end(connection) else { return };
-        self.count(running.request, running.arrived, failed, cx);
+        cx.log(Event::Freed { request: running.request });
+        match failed {
+            Some(Failed::Database(state)) if self.will_try_again(&running, state) => {
+                self.try_later(running, cx);
+            }
+            _ => self.settle(running.request, running.arrived, running.own, failed, cx),
+        }
         match failed {
             None => self.free(connection, cx),
+            Some(Failed::Database(state)) if closes_session(state) => {
+                let (application_name, settings) =
+                    (Rc::clone(&self.settings.name), Box::new(self.settings.session));
+                let instead_of = Some(self.pool.session(connection));
+                let message = Message::Connect { application_name, settings, count: 1, instead_of };
+                cx.send(self.settings.server, message);
+            }
             Some(_) => {
                 let (session, statement) = (self.pool.session(connection), self.settings.rollback);
                 let (params, work) = (Keys::new(), Some(Nanos::ZERO));
@@ -183,34 +233,60 @@ impl AppInstance {
         }
     }
 
-    fn count(
+    fn will_try_again(&self, running: &Running, state: SqlState) -> bool {
+        running.request != health::CHECK
+            && running.failures + 1 < self.settings.attempts
+            && is_worth_another_try(state.as_str())
+    }
+
+    fn try_later(&mut self, running: Running, cx: &mut Context<'_, Message, Event>) {
+        let failures = running.failures + 1;
+        let pause = self.settings.backoff.pause(failures, || self.service.unit());
+        let ticket = self.pool.ticket();
+        self.retrying.insert(ticket, running.again(cx.now() + pause));
+        cx.set_timer(cx.now() + pause, RETRY | ticket);
+    }
+
+    /// A request has ended for good.
+    fn settle(
         &mut self,
         request: u32,
         arrived: Nanos,
+        own: Nanos,
         failed: Option<Failed>,
         cx: &mut Context<'_, Message, Event>,
     ) {
-        let latency = cx.now() - arrived;
-        if let Some(stats) = self.stats.get_mut(request as usize) {
-            stats.latency_max = stats.latency_max.max(latency);
-            match failed {
-                None => stats.served += 1,
-                Some(cause) => *stats.failed.entry(cause).or_default() += 1,
-            }
+        if request == health::CHECK {
+            return self.checked(failed.is_none(), cx);
         }
-        cx.log(Event::Request { request, latency, failed });
+        cx.log(Event::Request { request, latency: cx.now() - arrived, own, failed });
+        self.note_outcome(failed.is_some(), cx);
     }
 
     /// A connection is free: the next request in the queue takes it.
     fn free(&mut self, connection: usize, cx: &mut Context<'_, Message, Event>) {
-        match self.pool.next_waiting() {
-            Some(waiting) => self.begin(connection, waiting, cx),
-            None => {
-                self.pool.give_back(connection);
-                self.drained(cx);
+        while let Some(waiting) = self.pool.next_waiting() {
+            let limit = waiting.queued + self.settings.acquire_timeout;
+            if self.settings.times_out_at_handover && cx.now() > limit {
+                self.gave_up(&waiting, cx);
+                continue;
             }
+            return self.begin(connection, waiting, cx);
         }
+        self.pool.give_back(connection);
+        self.drained(cx);
     }
+
+    fn gave_up(&mut self, waiting: &Waiting, cx: &mut Context<'_, Message, Event>) {
+        cx.log(Event::GaveUp { request: waiting.request });
+        self.settle(waiting.request, waiting.arrived, Nanos::ZERO, Some(Failed::PoolTimeout), cx);
+    }
+}
+
+/// Whether the server closes the session with such an error: FATAL ones, class 57P and the timeouts
+/// of idle sessions and whole transactions (PostgreSQL manual, appendix A).
+fn closes_session(state: SqlState) -> bool {
+    matches!(state.as_str(), "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P04")
 }
 
 impl Actor<Message, Event> for AppInstance {
@@ -220,20 +296,34 @@ impl Actor<Message, Event> for AppInstance {
             THINK => self.proceed(usize::try_from(whom).unwrap_or(usize::MAX), cx),
             ACQUIRE => {
                 if let Some(waiting) = self.pool.give_up(whom) {
-                    self.count(waiting.request, waiting.arrived, Some(Failed::PoolTimeout), cx);
+                    self.gave_up(&waiting, cx);
                     self.drained(cx);
                 }
             }
+            RETRY => {
+                if let Some(waiting) = self.retrying.remove(&whom) {
+                    self.admit(waiting, cx);
+                }
+            }
+            HEALTH => self.health_timer(whom, cx),
+            EJECTED => self.readmit(cx),
             _ => self.deployment_timer(whom, cx),
         }
     }
 
     fn on_message(&mut self, from: ActorId, message: Message, cx: &mut Context<'_, Message, Event>) {
         match message {
-            Message::Arrive { request, keys } => self.arrive(request, keys, cx),
+            Message::Arrive { request, keys, timings } => {
+                self.admit(Waiting::new(request, keys, timings, cx.now()), cx);
+            }
             Message::Completed { session, outcome } => self.completed(session, outcome, cx),
+            Message::Connected { sessions, instead_of } => self.connected(sessions, instead_of, cx),
             Message::Deploy { version } => self.deploy(from, version, cx),
             Message::Probed(failure) => self.probed(failure, cx),
+            Message::Serve(serves) => {
+                self.in_rotation = serves;
+                self.rotate(cx);
+            }
             _ => {}
         }
     }

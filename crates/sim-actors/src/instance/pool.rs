@@ -1,10 +1,13 @@
 //! A connection pool: connections, the requests that run on them, and the queue in front.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
+use rustc_hash::FxHashMap;
 use sim_clock::Nanos;
 use transactions::SessionId;
 
+use crate::arrivals::Timing;
 use crate::message::Keys;
 
 /// A request that waits for a connection.
@@ -14,7 +17,18 @@ pub(super) struct Waiting {
     pub(super) ticket: u64,
     pub(super) request: u32,
     pub(super) keys: Keys,
+    pub(super) timings: Option<Rc<Vec<Timing>>>,
     pub(super) arrived: Nanos,
+    /// When it began to wait for a connection.
+    pub(super) queued: Nanos,
+    /// How often it has been tried.
+    pub(super) failures: u32,
+}
+
+impl Waiting {
+    pub(super) fn new(request: u32, keys: Keys, timings: Option<Rc<Vec<Timing>>>, now: Nanos) -> Self {
+        Self { ticket: 0, request, keys, timings, arrived: now, queued: now, failures: 0 }
+    }
 }
 
 /// A request that has a connection.
@@ -22,15 +36,30 @@ pub(super) struct Waiting {
 pub(super) struct Running {
     pub(super) request: u32,
     pub(super) keys: Keys,
+    pub(super) timings: Option<Rc<Vec<Timing>>>,
     pub(super) arrived: Nanos,
+    pub(super) failures: u32,
     /// The statement that it is at.
     pub(super) at: usize,
+    /// Its own work and its client's thinking so far.
+    pub(super) own: Nanos,
 }
 
 impl Running {
     pub(super) fn new(waiting: Waiting) -> Self {
-        let Waiting { request, keys, arrived, .. } = waiting;
-        Self { request, keys, arrived, at: 0 }
+        let Waiting { request, keys, timings, arrived, failures, .. } = waiting;
+        Self { request, keys, timings, arrived, failures, at: 0, own: Nanos::ZERO }
+    }
+
+    /// The times of its present step, if they were recorded.
+    pub(super) fn timing(&self) -> Option<Timing> {
+        self.timings.as_ref()?.get(self.at).copied()
+    }
+
+    /// The request as it was before it got a connection.
+    pub(super) fn again(self, now: Nanos) -> Waiting {
+        let Self { request, keys, timings, arrived, failures, .. } = self;
+        Waiting { ticket: 0, request, keys, timings, arrived, queued: now, failures: failures + 1 }
     }
 }
 
@@ -44,6 +73,7 @@ struct Connection {
 #[derive(Debug)]
 pub(super) struct Pool {
     connections: Vec<Connection>,
+    of_session: FxHashMap<SessionId, usize>,
     /// The connection used last is taken first, as most pools do.
     idle: Vec<usize>,
     queue: VecDeque<Waiting>,
@@ -52,18 +82,43 @@ pub(super) struct Pool {
 
 impl Pool {
     pub(super) fn new(sessions: Vec<SessionId>) -> Self {
-        let idle = (0..sessions.len()).rev().collect();
-        let connections = sessions.into_iter().map(|session| Connection { session, running: None }).collect();
-        Self { connections, idle, queue: VecDeque::new(), next_ticket: 0 }
+        let (connections, of_session, idle) = (Vec::new(), FxHashMap::default(), Vec::new());
+        let mut pool = Self { connections, of_session, idle, queue: VecDeque::new(), next_ticket: 1 };
+        pool.open(sessions);
+        pool
+    }
+
+    /// Takes sessions in the place of those that were closed.
+    pub(super) fn open(&mut self, sessions: Vec<SessionId>) {
+        let first = self.connections.len();
+        for session in sessions {
+            self.of_session.insert(session, self.connections.len());
+            self.connections.push(Connection { session, running: None });
+        }
+        self.idle.extend((first..self.connections.len()).rev());
+    }
+
+    /// Gives up every connection; nothing may run on them.
+    pub(super) fn close(&mut self) -> Vec<SessionId> {
+        self.idle.clear();
+        self.of_session.clear();
+        self.connections.drain(..).map(|connection| connection.session).collect()
+    }
+
+    /// Puts a new session in the place of one that the server has closed.
+    pub(super) fn replace(&mut self, connection: usize, session: SessionId) {
+        let place = &mut self.connections[connection];
+        self.of_session.remove(&place.session);
+        self.of_session.insert(session, connection);
+        place.session = session;
     }
 
     pub(super) fn session(&self, connection: usize) -> SessionId {
         self.connections[connection].session
     }
 
-    /// Sessions are connected in ascending order, so they can be searched.
     pub(super) fn connection_of(&self, session: SessionId) -> Option<usize> {
-        self.connections.binary_search_by_key(&session, |connection| connection.session).ok()
+        self.of_session.get(&session).copied()
     }
 
     pub(super) fn running(&self, connection: usize) -> Option<&Running> {
@@ -90,12 +145,15 @@ impl Pool {
         self.idle.push(connection);
     }
 
-    /// Puts a request at the end of the queue and gives its ticket.
-    pub(super) fn queue(&mut self, waiting: Waiting) -> u64 {
-        let ticket = self.next_ticket;
+    /// A ticket for a request in the queue.
+    pub(super) fn ticket(&mut self) -> u64 {
         self.next_ticket += 1;
-        self.queue.push_back(Waiting { ticket, ..waiting });
-        ticket
+        self.next_ticket - 1
+    }
+
+    /// Puts a request at the end of the queue; tickets ascend.
+    pub(super) fn queue(&mut self, waiting: Waiting) {
+        self.queue.push_back(waiting);
     }
 
     pub(super) fn next_waiting(&mut self) -> Option<Waiting> {
@@ -106,6 +164,13 @@ impl Pool {
     pub(super) fn give_up(&mut self, ticket: u64) -> Option<Waiting> {
         let at = self.queue.binary_search_by_key(&ticket, |waiting| waiting.ticket).ok()?;
         self.queue.remove(at)
+    }
+
+    /// Whether a request of a kind is running or queued.
+    pub(super) fn runs(&self, request: u32) -> bool {
+        let running = self.connections.iter().filter_map(|connection| connection.running.as_ref());
+        let mut kinds = running.map(|one| one.request).chain(self.queue.iter().map(|one| one.request));
+        kinds.any(|kind| kind == request)
     }
 
     /// Whether no request is waiting, running or being rolled back.

@@ -186,7 +186,8 @@ impl Run<'_> {
     /// Where FROM consists of tables only, a bare column must belong to one of them. Inside another query it may
     /// belong to that one's tables: subqueries are left alone, and so is what may be the name of a whole row.
     fn columns_exist(&self, query: &Query, select: &Select, sources: &[Source<'_>]) -> Outcome {
-        let plain = select.from.iter().all(|item| matches!(item, FromItem::Table { .. })) && !select.from.is_empty();
+        let plain =
+            select.from.iter().all(|item| matches!(item, FromItem::Table { .. })) && !select.from.is_empty();
         if !plain || self.nesting > 0 || sources.len() != select.from.len() || query.with.is_some() {
             return Ok(());
         }
@@ -218,7 +219,8 @@ impl Run<'_> {
         let mut queries: Vec<&'q Query> = Vec::new();
         collect_subqueries(expr, &mut queries);
         self.nesting += 1;
-        let result = queries.into_iter().try_for_each(|q| self.analyse_query(q, LockMode::AccessShare, analysis));
+        let result =
+            queries.into_iter().try_for_each(|q| self.analyse_query(q, LockMode::AccessShare, analysis));
         self.nesting -= 1;
         result
     }

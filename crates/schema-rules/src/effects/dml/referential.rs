@@ -83,7 +83,11 @@ impl Run<'_> {
             };
             // A key with NULL refers to nothing.
             let refers = key.match_full || !key.columns.iter().any(nulled);
-            if constraint.enforced && at_once(constraint) && refers && key.columns.iter().any(|c| changed.contains(c)) {
+            if constraint.enforced
+                && at_once(constraint)
+                && refers
+                && key.columns.iter().any(|c| changed.contains(c))
+            {
                 self.look_up(key.referenced);
             }
         }
@@ -143,7 +147,8 @@ impl Run<'_> {
                 continue;
             }
             self.act_on(table, owner, &constraint, &key, action, filter)?;
-            let finds = self.facts.still_referenced(self.catalog, table.id, &key, owner, filter) != Some(false);
+            let finds =
+                self.facts.still_referenced(self.catalog, table.id, &key, owner, filter) != Some(false);
             if action == ReferentialAction::Cascade && changed.is_none() && owner != table.id && finds {
                 let below = self.relation(owner);
                 self.act_below(&below, 1)?;

@@ -1,0 +1,191 @@
+//! From files to a checked scenario. Every error names the file, the place and the remedy.
+
+mod migrations;
+mod plan;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sim_actors::coordinator::migrations::Migration;
+
+use crate::model::Scenario;
+
+use migrations::{migrations_in, read_migrations};
+pub use plan::{MigrationFile, MigrationPart, MigrationPlan};
+
+/// A scenario, or a file that it names, cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    /// A file cannot be read.
+    #[error("{path}: cannot be read: {reason}", path = path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's words.
+        reason: std::io::Error,
+    },
+    /// The text is not a scenario: `toml`'s message shows the line.
+    #[error("{path}: not a scenario: {reason}", path = path.display())]
+    NotAScenario {
+        /// The file.
+        path: PathBuf,
+        /// What and where.
+        reason: toml::de::Error,
+    },
+    /// The parts of a scenario contradict one another.
+    #[error("{path}: {reason}", path = path.display())]
+    Contradiction {
+        /// The file.
+        path: PathBuf,
+        /// What, and the remedy.
+        reason: String,
+    },
+    /// A migration file cannot be used.
+    #[error("{path}:{line}: {reason}", path = path.display())]
+    Migration {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: usize,
+        /// What, and the remedy.
+        reason: String,
+    },
+}
+
+/// A scenario with the migrations that it names.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The scenario.
+    pub scenario: Scenario,
+    /// Its migrations, by version: up and down.
+    pub migrations: Vec<Migration>,
+    /// Its migration files as their runner runs them.
+    pub plan: MigrationPlan,
+    /// The file that it came from, for messages.
+    path: PathBuf,
+}
+
+macro_rules! embedded {
+    ($($file:literal),* $(,)?) => {
+        [$(($file, include_str!(concat!("../../../../sim-scenarios/default/migrations/", $file)))),*]
+    };
+}
+
+/// The scenario that is used when none is named.
+pub const DEFAULT: &str = include_str!("../../../../sim-scenarios/default.toml");
+
+const DEFAULT_MIGRATIONS: [(&str, &str); 4] = embedded!(
+    "0001_create_users.down.sql",
+    "0001_create_users.up.sql",
+    "0002_add_posts_table.down.sql",
+    "0002_add_posts_table.up.sql",
+);
+
+impl Loaded {
+    /// The embedded default.
+    ///
+    /// # Errors
+    /// Never, as a test shows.
+    pub fn embedded() -> Result<Self, ScenarioError> {
+        Self::embedded_text(DEFAULT)
+    }
+
+    /// A text that takes the place of the embedded default, with the embedded migrations.
+    ///
+    /// # Errors
+    /// When the text is no scenario.
+    pub fn embedded_text(text: &str) -> Result<Self, ScenarioError> {
+        let path = Path::new("sim-scenarios/default.toml");
+        let scenario = read_scenario(path, text)?;
+        let folder = Path::new("default/migrations");
+        let files: Vec<(PathBuf, String)> =
+            DEFAULT_MIGRATIONS.iter().map(|(name, sql)| (folder.join(name), (*sql).to_owned())).collect();
+        let plan = MigrationPlan::of(&scenario.migration, &files, &[])?;
+        Ok(Self { scenario, plan, migrations: read_migrations(files.into_iter())?, path: path.to_owned() })
+    }
+
+    /// A scenario file and the migrations beside it.
+    ///
+    /// # Errors
+    /// When a file cannot be read or used.
+    pub fn from_file(path: &Path) -> Result<Self, ScenarioError> {
+        let mut scenario = read_scenario(path, &read(path)?)?;
+        let beside = path.parent().unwrap_or(Path::new("."));
+        if let Some(file) = &scenario.database.schema_file {
+            scenario.database.schema = read(&beside.join(file))?;
+        }
+        let plan = MigrationPlan::read(&scenario.migration, beside)?;
+        let migrations = match &scenario.migration.directory {
+            Some(directory) if scenario.migration.runner.is_none() => migrations_in(&beside.join(directory))?,
+            _ => plan.migrations(),
+        };
+        Ok(Self { migrations, plan, scenario, path: path.to_owned() })
+    }
+
+    /// Takes the migrations of another folder instead.
+    ///
+    /// # Errors
+    /// When a file cannot be read or used.
+    pub fn with_migrations(mut self, folder: &Path) -> Result<Self, ScenarioError> {
+        self.migrations = migrations_in(folder)?;
+        let spec = &mut self.scenario.migration;
+        (spec.directory, spec.files) = (Some(folder.display().to_string()), Vec::new());
+        self.plan = MigrationPlan::read(spec, Path::new("."))?;
+        Ok(self)
+    }
+
+    /// An error about the scenario's own contents.
+    pub(crate) fn contradiction(&self, reason: String) -> ScenarioError {
+        ScenarioError::Contradiction { path: self.path.clone(), reason }
+    }
+}
+
+fn read(path: &Path) -> Result<String, ScenarioError> {
+    let unreadable = |reason| ScenarioError::Unreadable { path: path.to_owned(), reason };
+    fs::read_to_string(path).map_err(unreadable)
+}
+
+fn read_scenario(path: &Path, text: &str) -> Result<Scenario, ScenarioError> {
+    let not_a_scenario = |reason| ScenarioError::NotAScenario { path: path.to_owned(), reason };
+    let mut table: toml::Table = toml::from_str(text).map_err(not_a_scenario)?;
+    name_default_kinds(&mut table);
+    let mut scenario: Scenario = table.try_into().map_err(not_a_scenario)?;
+    for application in std::iter::once(&mut scenario.application).chain(&mut scenario.applications) {
+        if application.version.is_empty()
+            && let Some(first) = application.versions.first()
+        {
+            application.version = first.name.clone();
+        }
+    }
+    match crate::check::contradiction(&scenario) {
+        None => Ok(scenario),
+        Some(reason) => Err(ScenarioError::Contradiction { path: path.to_owned(), reason }),
+    }
+}
+
+/// Which kind is meant when none is named: section, key, kind.
+const DEFAULT_KINDS: [(&str, &str, &str); 4] = [
+    ("traffic", "kind", "poisson"),
+    ("background", "kind", "session"),
+    ("deployments", "strategy", "rolling"),
+    ("keys", "choice", "uniform"),
+];
+
+fn name_default_kinds(table: &mut toml::Table) {
+    let missing = |entry: &mut toml::Value, key: &str, kind: &str| {
+        if let Some(entry) = entry.as_table_mut() {
+            entry.entry(key).or_insert_with(|| kind.into());
+        }
+    };
+    for (section, key, kind) in DEFAULT_KINDS {
+        match table.get_mut(section) {
+            Some(toml::Value::Array(entries)) => {
+                entries.iter_mut().for_each(|entry| missing(entry, key, kind))
+            }
+            Some(toml::Value::Table(entries)) => {
+                entries.iter_mut().for_each(|entry| missing(entry.1, key, kind));
+            }
+            _ => {}
+        }
+    }
+}

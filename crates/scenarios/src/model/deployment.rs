@@ -1,0 +1,89 @@
+//! Changes of an application's version.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::units::Span;
+
+/// A change of an application's version.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+pub struct DeploymentSpec {
+    /// The application; default the one that is migrated.
+    pub application: Option<String>,
+    /// The version that it brings.
+    pub to: String,
+    /// When it begins; default after the migration.
+    #[serde(default)]
+    pub start: DeploymentStart,
+    /// How long it waits for requests in flight; default as the application has it.
+    pub drain_timeout: Option<Span>,
+    /// How long an instance takes to start; default as the application has it.
+    pub restart_time: Option<Span>,
+    /// Whether the new version never passes its health check; default no.
+    #[serde(default)]
+    pub fails_health_check: bool,
+    /// Whether each instance runs the migration when it starts, in place of one migration of its own; default no.
+    #[serde(default)]
+    pub migrate_on_start: bool,
+    /// In which order the instances change.
+    #[serde(flatten)]
+    pub strategy: DeploymentStrategy,
+}
+
+/// When a deployment begins: `"before"`, `"during"` or `"after"` the migration, `{ at = "30 s" }`, or
+/// `{ after_step = "0002_add_posts" }`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeploymentStart {
+    /// At the start of the migration, which waits for its end.
+    Before,
+    /// At the start of the migration, side by side with it.
+    During,
+    /// Once the migration has succeeded.
+    #[default]
+    After,
+    /// At that time of the rehearsal.
+    At(Span),
+    /// Once the step of that name has succeeded; the migration goes on when the deployment has ended.
+    AfterStep(String),
+}
+
+/// In which order the instances change.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(tag = "strategy", rename_all = "kebab-case")]
+#[schemars(transform = super::schema::first_kind_is_default)]
+pub enum DeploymentStrategy {
+    /// A batch after the other: drained, stopped, started, checked; the default.
+    Rolling {
+        /// Instances at a time; default 1.
+        #[serde(default = "default_batch_size")]
+        #[schemars(range(min = 1))]
+        batch_size: u32,
+    },
+    /// Some instances first, watched for a while, then the others batch by batch.
+    Canary {
+        /// How many go first; default 1.
+        #[serde(default = "default_batch_size")]
+        #[schemars(range(min = 1))]
+        canaries: u32,
+        /// How long they are watched.
+        watch: Span,
+        /// Instances at a time afterwards; default 1.
+        #[serde(default = "default_batch_size")]
+        #[schemars(range(min = 1))]
+        batch_size: u32,
+    },
+    /// As many new instances beside the old ones, with pools of their own; traffic moves at once when all are healthy,
+    /// and the old ones drain and stop.
+    BlueGreen {},
+}
+
+fn default_batch_size() -> u32 {
+    1
+}
+
+impl Default for DeploymentStrategy {
+    fn default() -> Self {
+        Self::Rolling { batch_size: default_batch_size() }
+    }
+}

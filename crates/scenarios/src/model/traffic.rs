@@ -1,0 +1,97 @@
+//! How requests arrive.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::units::{Span, TimeOfDay};
+
+/// How often a request arrives. A request may have several entries: they add up.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+pub struct TrafficSpec {
+    /// The request's name.
+    pub request: String,
+    /// The application that serves it; default the one that is migrated.
+    pub application: Option<String>,
+    /// When it arrives.
+    #[serde(flatten)]
+    pub arrivals: Arrivals,
+}
+
+/// When requests arrive, whatever has become of those before (an open loop).
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+#[schemars(transform = super::schema::first_kind_is_default)]
+pub enum Arrivals {
+    /// As a Poisson process; the default.
+    Poisson {
+        /// Requests a second.
+        #[schemars(range(min = 0))]
+        rate: f64,
+    },
+    /// One after the other at the same distance.
+    Constant {
+        /// Requests a second.
+        #[schemars(range(min = 0))]
+        rate: f64,
+    },
+    /// As a Poisson process whose rate follows the time of day, in straight lines from point to point and past midnight.
+    Daily {
+        /// Times of day with requests a second: `[["00:00", 20], ["12:00", 180]]`.
+        #[schemars(length(min = 1))]
+        points: Vec<DailyPoint>,
+        /// The time of day when the rehearsal starts; default midnight.
+        #[serde(default)]
+        starts_at: TimeOfDay,
+    },
+    /// As a Poisson process for a while.
+    Burst {
+        /// When it begins.
+        at: Span,
+        /// How long it lasts.
+        #[serde(rename = "for")]
+        lasts: Span,
+        /// Requests a second meanwhile.
+        #[schemars(range(min = 0))]
+        rate: f64,
+    },
+}
+
+/// A point of a daily curve: the time of day, and requests a second.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
+pub struct DailyPoint(pub TimeOfDay, #[schemars(range(min = 0))] pub f64);
+
+/// Recorded traffic: a trace that `rehearsal trace import` wrote, replayed at its own times.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TraceSpec {
+    /// The trace, relative to this file; `.gz` is understood.
+    pub file: String,
+    /// The application whose pools serve it; default the one that is migrated.
+    pub application: Option<String>,
+    /// The part of it that is replayed, from the trace's start; default all.
+    #[serde(default)]
+    pub window: TraceWindow,
+    /// Arrivals that many times as fast; default 1.
+    #[serde(default = "default_factor")]
+    #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1_000_000))]
+    pub speed: f64,
+    /// That many times the traffic, in shifted copies; default 1.
+    #[serde(default = "default_factor")]
+    #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1_000_000))]
+    pub scale: f64,
+}
+
+fn default_factor() -> f64 {
+    1.0
+}
+
+/// A part of a trace's time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TraceWindow {
+    /// Where it begins; default 0 s.
+    #[serde(default)]
+    pub from: Span,
+    /// Where it ends; default the trace's end.
+    pub to: Option<Span>,
+}

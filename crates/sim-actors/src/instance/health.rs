@@ -1,0 +1,133 @@
+//! Whether an instance is in rotation: its health check, and ejection after failures in a row.
+//!
+//! A health check goes through the pool like any request. So an instance whose connections are all
+//! stuck behind a lock fails it, though nothing is wrong with the instance itself.
+
+use sim_clock::{Context, Nanos};
+
+use super::pool::Waiting;
+use super::{AppInstance, EJECTED, HEALTH};
+use crate::event::Event;
+use crate::message::{Keys, Message};
+use crate::request::Step;
+
+/// The kind of request that a health check is.
+pub(super) const CHECK: u32 = u32::MAX;
+
+/// How an instance is checked.
+#[derive(Clone, Debug)]
+pub struct HealthCheck {
+    /// What it runs; nothing tests the pool alone.
+    pub step: Option<Step>,
+    /// From the start of one check to that of the next.
+    pub every: Nanos,
+    /// How long a check may take.
+    pub timeout: Nanos,
+    /// Failures in a row that take the instance out of rotation.
+    pub unhealthy_after: u32,
+    /// Successes in a row that bring it back.
+    pub healthy_after: u32,
+}
+
+/// Taking an instance out because the requests that it got failed in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ejection {
+    /// After that many failures in a row.
+    pub after: u32,
+    /// For that long.
+    pub length: Nanos,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Health {
+    /// Counts checks, so that an old one's timers are known as such.
+    check: u64,
+    /// Its place in the queue for a connection.
+    ticket: u64,
+    under_way: bool,
+    failures: u32,
+    successes: u32,
+    failed_requests: u32,
+    unhealthy: bool,
+    ejected: bool,
+}
+
+impl Health {
+    pub(super) fn takes_requests(&self) -> bool {
+        !self.unhealthy && !self.ejected
+    }
+}
+
+impl AppInstance {
+    /// Begins checking: the caller sets the first timer by this key.
+    #[must_use]
+    pub fn first_check(&self) -> Option<(Nanos, u64)> {
+        self.settings.health_check.as_ref().map(|check| (check.every, HEALTH))
+    }
+
+    pub(super) fn health_timer(&mut self, check: u64, cx: &mut Context<'_, Message, Event>) {
+        if check == 0 {
+            self.begin_check(cx);
+        } else if check == self.health.check && self.health.under_way {
+            self.pool.give_up(self.health.ticket);
+            self.checked(false, cx);
+        }
+    }
+
+    fn begin_check(&mut self, cx: &mut Context<'_, Message, Event>) {
+        let Some(check) = &self.settings.health_check else { return };
+        let (next, limit) = (cx.now() + check.every, cx.now() + check.timeout);
+        cx.set_timer(next, HEALTH);
+        if self.health.under_way || !self.is_serving() || self.pool.runs(CHECK) {
+            return;
+        }
+        self.health.check += 1;
+        self.health.under_way = true;
+        cx.set_timer(limit, HEALTH | self.health.check);
+        self.health.ticket = self.admit(Waiting::new(CHECK, Keys::new(), None, cx.now()), cx);
+    }
+
+    /// A check has ended, or its time is over.
+    pub(super) fn checked(&mut self, passed: bool, cx: &mut Context<'_, Message, Event>) {
+        let Some(check) = &self.settings.health_check else { return };
+        if !std::mem::take(&mut self.health.under_way) {
+            return;
+        }
+        if passed {
+            (self.health.successes, self.health.failures) = (self.health.successes + 1, 0);
+        } else {
+            (self.health.failures, self.health.successes) = (self.health.failures + 1, 0);
+        }
+        let unhealthy = match self.health.unhealthy {
+            true => self.health.successes < check.healthy_after,
+            false => self.health.failures >= check.unhealthy_after,
+        };
+        if unhealthy != self.health.unhealthy {
+            self.health.unhealthy = unhealthy;
+            self.rotate(cx);
+        }
+    }
+
+    /// Counts what ejects an instance.
+    pub(super) fn note_outcome(&mut self, failed: bool, cx: &mut Context<'_, Message, Event>) {
+        let Some(ejection) = self.settings.ejection else { return };
+        self.health.failed_requests = if failed { self.health.failed_requests + 1 } else { 0 };
+        if self.health.failed_requests >= ejection.after && !self.health.ejected {
+            self.health.ejected = true;
+            cx.set_timer(cx.now() + ejection.length, EJECTED);
+            self.rotate(cx);
+        }
+    }
+
+    pub(super) fn readmit(&mut self, cx: &mut Context<'_, Message, Event>) {
+        (self.health.ejected, self.health.failed_requests) = (false, 0);
+        self.rotate(cx);
+    }
+
+    /// Tells the balancer whether this instance takes requests.
+    pub(super) fn rotate(&self, cx: &mut Context<'_, Message, Event>) {
+        let takes_requests = self.is_serving() && self.in_rotation && self.health.takes_requests();
+        cx.log(Event::Rotation { takes_requests });
+        cx.send(self.settings.balancer, Message::Rotation { takes_requests });
+    }
+}

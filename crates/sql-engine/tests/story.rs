@@ -277,3 +277,21 @@ fn tables_are_backed_up_compared_and_restored() {
     assert_eq!(copy.checksum("users"), before);
     assert_eq!(server.single("SELECT email FROM users WHERE id = 5"), "u5@example.com");
 }
+
+#[test]
+fn a_cascade_names_one_object_in_its_message_and_several_in_the_detail() {
+    let script = "create table t (id int primary key, a int); create view v1 as select a from t; \
+                  create view v2 as select id from t";
+    let mut server = Server::new(script);
+    let s = server.connect("s");
+    let mut told = |sql: &str| {
+        server.send(s, sql);
+        let notices = server.database.take_notices(s);
+        notices.into_iter().map(|n| (n.message, n.detail)).collect::<Vec<_>>()
+    };
+    let detail = "drop cascades to view v1\ndrop cascades to view v2".to_owned();
+    let both = vec![("drop cascades to 2 other objects".to_owned(), Some(detail))];
+    assert_eq!(told("begin; drop table t cascade; rollback"), both);
+    let one = vec![("drop cascades to view v1".to_owned(), None)];
+    assert_eq!(told("alter table t drop column a cascade"), one);
+}

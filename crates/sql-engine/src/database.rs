@@ -18,7 +18,9 @@ use crate::cost::{Durations, Instant};
 use crate::error::{Result, SqlError, SqlState, error};
 use crate::exec::{DdlTask, DeferredTask, Machine};
 pub(crate) use crate::job::Prepared;
-use crate::job::{Current, Dispatch, Job, controls_transactions, ends_failure, sent, timeouts};
+use crate::job::{
+    Current, Dispatch, Job, controls_transactions, ends_failure, needs_explicit_block, sent, timeouts,
+};
 use crate::plan::{Planner, name_of};
 use crate::state::{Notice, QueryResult, SessionData, Shared, StatementResult, Tuple};
 use crate::value::Value;
@@ -373,7 +375,10 @@ impl Database {
             return;
         }
         job.queue.pop_front();
-        if job.implicit && control {
+        // The unseen block is none for the statements that begin and end blocks (manual, 55.2.2.1): BEGIN turns
+        // it into one, COMMIT and ROLLBACK warn that there is none, and savepoints want one.
+        let explicit_block = in_block && !job.implicit;
+        if job.implicit && control && !needs_explicit_block(&statement) {
             job.implicit = false;
         }
         job.current = Current::Statement(Rc::clone(&statement));
@@ -383,7 +388,9 @@ impl Database {
             self.dispatch(session).fail(&job.params, refused)
         } else {
             let rewritten = self.with_temporary_names(session, &next);
-            self.dispatch(session).send(&job, &rewritten)
+            let mut dispatch = self.dispatch(session);
+            dispatch.in_block &= !control || explicit_block;
+            dispatch.send(&job, &rewritten)
         };
         self.jobs[session.index()] = Some(job);
         self.backends.start(now, session, sent, fx);

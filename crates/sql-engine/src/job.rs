@@ -104,6 +104,11 @@ pub(crate) fn controls_transactions(statement: &Statement) -> bool {
     )
 }
 
+/// Whether the statement is refused without a block that was begun.
+pub(crate) fn needs_explicit_block(statement: &Statement) -> bool {
+    matches!(statement, Statement::Savepoint(_) | Statement::RollbackTo(_) | Statement::Release(_))
+}
+
 /// Whether the statement is carried out in a failed transaction.
 pub(crate) fn ends_failure(statement: &Statement) -> bool {
     matches!(statement, Statement::Commit { .. } | Statement::Rollback { .. } | Statement::RollbackTo(_))

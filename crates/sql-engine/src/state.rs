@@ -121,6 +121,8 @@ pub struct Notice {
     pub severity: &'static str,
     /// The message.
     pub message: String,
+    /// Its detail, if it has one.
+    pub detail: Option<String>,
 }
 
 /// An open cursor: its rows are computed when it is opened, which is what its snapshot shows.
@@ -303,7 +305,7 @@ impl State {
     }
 
     pub(crate) fn notice(&mut self, session: SessionId, severity: &'static str, message: String) {
-        self.session_mut(session).notices.push(Notice { severity, message });
+        self.session_mut(session).notices.push(Notice { severity, message, detail: None });
     }
 
     /// Forgets the entries of a table's indexes: they are built again when they are needed.

@@ -277,3 +277,42 @@ fn tables_are_backed_up_compared_and_restored() {
     assert_eq!(copy.checksum("users"), before);
     assert_eq!(server.single("SELECT email FROM users WHERE id = 5"), "u5@example.com");
 }
+
+#[test]
+fn a_cascade_names_one_object_in_its_message_and_several_in_the_detail() {
+    let script = "create table t (id int primary key, a int); create view v1 as select a from t; \
+                  create view v2 as select id from t";
+    let mut server = Server::new(script);
+    let s = server.connect("s");
+    let mut told = |sql: &str| {
+        server.send(s, sql);
+        let notices = server.database.take_notices(s);
+        notices.into_iter().map(|n| (n.message, n.detail)).collect::<Vec<_>>()
+    };
+    let detail = "drop cascades to view v1\ndrop cascades to view v2".to_owned();
+    let both = vec![("drop cascades to 2 other objects".to_owned(), Some(detail))];
+    assert_eq!(told("begin; drop table t cascade; rollback"), both);
+    let one = vec![("drop cascades to view v1".to_owned(), None)];
+    assert_eq!(told("alter table t drop column a cascade"), one);
+}
+
+#[test]
+fn the_block_around_a_text_is_none_for_the_statements_that_begin_and_end_blocks() {
+    let mut server = Server::new("create table t (id int)");
+    let s = server.connect("s");
+    let mut told = |sql: &str| {
+        let end = server.send(s, sql);
+        let notices = server.database.take_notices(s);
+        (end, notices.into_iter().map(|n| n.message).collect::<Vec<_>>().join("; "))
+    };
+    let none = "there is no transaction in progress".to_owned();
+    let already = "there is already a transaction in progress".to_owned();
+    let ok = |tag: &str| Some(Ok(tag.to_owned()));
+    assert_eq!(told("insert into t values (1); begin"), (ok("BEGIN"), String::new()));
+    assert_eq!(told("begin"), (ok("BEGIN"), already));
+    assert_eq!(told("rollback"), (ok("ROLLBACK"), String::new()));
+    assert_eq!(told("insert into t values (2); commit"), (ok("COMMIT"), none));
+    let wants = "25P01: SAVEPOINT can only be used in transaction blocks".to_owned();
+    assert_eq!(told("insert into t values (3); savepoint a"), (Some(Err(wants)), String::new()));
+    assert_eq!(server.database.query("select id from t").unwrap(), [[Some("2".to_owned())]]);
+}

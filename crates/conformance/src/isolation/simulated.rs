@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use sim_clock::Nanos;
-use sql_engine::{Database, DatabaseConfig, NOT_MODELLED, SqlError, StatementResult, is_not_modelled};
+use sql_engine::{
+    Database, DatabaseConfig, NOT_MODELLED, Notice, SqlError, StatementResult, is_not_modelled,
+};
 use sql_syntax::ast::{IsolationLevel, SetVariable, Statement, TransactionModes};
 use sql_syntax::parse;
 use transactions::{Completion, EdgeKind, Effects, LockModes, LockTag, SessionId, SessionSettings, Timer};
@@ -145,7 +147,11 @@ impl Server for Simulated {
 
     fn take_notices(&mut self, connection: Connection) -> Vec<Message> {
         let notices = self.database.take_notices(self.connections[connection.0].session);
-        notices.into_iter().map(|notice| Message::new(notice.severity, notice.message)).collect()
+        let message = |notice: Notice| Message {
+            detail: notice.detail,
+            ..Message::new(notice.severity, notice.message)
+        };
+        notices.into_iter().map(message).collect()
     }
 
     fn is_lost(&self, connection: Connection) -> bool {

@@ -116,7 +116,10 @@ fn steps(out: &mut dyn Write, effects: &Effects) -> std::io::Result<()> {
         writeln!(out, "  {text}")?;
     }
     for notice in &effects.notices {
-        writeln!(out, "  NOTICE: {notice}")?;
+        writeln!(out, "  NOTICE: {}", notice.message)?;
+        for line in notice.detail.iter().flat_map(|detail| detail.lines()) {
+            writeln!(out, "    {line}")?;
+        }
     }
     for gap in &effects.not_modelled {
         writeln!(out, "  not modelled: {}; {}", gap.what, gap.assumed)?;

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use lock_table::LockMode;
 use sql_syntax::ast::{Drop, DropBehavior, ObjectKind, ObjectName};
 
-use super::run::{Outcome, Run, plain};
+use super::run::{Notice, Outcome, Run, plain};
 use super::{Step, WorkKind};
 use crate::catalog::{
     Change, ConstraintKind, DependencyKind, ObjectAddress, ObjectClass, Oid, Relation, RelationId,
@@ -328,17 +328,43 @@ impl Run<'_> {
         forced.retain(|(dependent, _)| {
             known.insert(*dependent) && !self.goes_automatically(*dependent, &doomed)
         });
+        // What goes last is named first (`reportDependentObjects` in dependency.c).
+        let turn = |dependent: &ObjectAddress| doomed.order.iter().rposition(|gone| gone == dependent);
+        forced.sort_by_key(|(dependent, _)| std::cmp::Reverse(turn(dependent)));
         doomed.forced = forced;
         if behavior == DropBehavior::Restrict && !doomed.forced.is_empty() {
             return Err(self.still_needed(targets, &doomed));
         }
-        for (dependent, _) in &doomed.forced {
-            self.notice(format!("drop cascades to {}", self.describe(*dependent)));
-        }
+        self.announce_cascade(&doomed);
         for address in std::mem::take(&mut doomed.order) {
             self.delete_one(address);
         }
         Ok(())
+    }
+
+    /// One object is named in the message; several are counted there and named in the detail, up to a limit
+    /// (`reportDependentObjects` in dependency.c).
+    fn announce_cascade(&mut self, doomed: &Doomed) {
+        const REPORTED: usize = 100;
+        let mut lines: Vec<String> = doomed
+            .forced
+            .iter()
+            .map(|(dependent, _)| format!("drop cascades to {}", self.describe(*dependent)))
+            .collect();
+        let count = lines.len();
+        if count < 2 {
+            return lines.pop().into_iter().for_each(|line| self.notice(line));
+        }
+        if count > REPORTED {
+            let left = count - REPORTED;
+            let objects = if left == 1 { "object" } else { "objects" };
+            lines.truncate(REPORTED);
+            lines.push(format!("and {left} other {objects} (see server log for list)"));
+        }
+        self.notices.push(Notice {
+            message: format!("drop cascades to {count} other objects"),
+            detail: Some(lines.join("\n")),
+        });
     }
 
     /// An object that is part of another's implementation cannot be dropped by itself.

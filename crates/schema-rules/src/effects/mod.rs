@@ -41,5 +41,5 @@ mod utility;
 mod view;
 
 pub use condition::{Condition, DataFacts, NoFacts};
-pub use run::{Effects, NotModelled, TransactionRule, advance, effects};
+pub use run::{Effects, NotModelled, Notice, TransactionRule, advance, effects};
 pub use step::{LockSummary, ScanReason, Step, Wait, Work, WorkKind};

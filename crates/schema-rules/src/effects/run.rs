@@ -26,7 +26,7 @@ pub struct Effects {
     /// changes are in its [`Step::Publish`] steps).
     pub changes: Vec<Change>,
     /// NOTICE and WARNING messages.
-    pub notices: Vec<String>,
+    pub notices: Vec<Notice>,
     /// What the rules do not cover, and what was assumed instead.
     pub not_modelled: Vec<NotModelled>,
     /// Whether the transaction gets a transaction id; nothing when that is up to the data alone (COPY of no rows).
@@ -56,6 +56,15 @@ pub enum TransactionRule {
     OutsideOnly(&'static str),
     /// Only in a transaction block.
     InsideOnly(&'static str),
+}
+
+/// A message that is no error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// The message.
+    pub message: String,
+    /// What it is about in detail, a line for each object.
+    pub detail: Option<String>,
 }
 
 /// Something that the rules do not cover.
@@ -138,7 +147,7 @@ pub(super) struct Run<'a> {
     pub(super) version: PgVersion,
     pub(super) facts: &'a dyn DataFacts,
     pub(super) steps: Vec<Step>,
-    pub(super) notices: Vec<String>,
+    pub(super) notices: Vec<Notice>,
     pub(super) not_modelled: Vec<NotModelled>,
     pub(super) transaction: TransactionRule,
     /// The catalog at the last commit inside the statement.
@@ -221,7 +230,7 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn notice(&mut self, text: impl Into<String>) {
-        self.notices.push(text.into());
+        self.notices.push(Notice { message: text.into(), detail: None });
     }
 
     pub(super) fn not_modelled(&mut self, what: impl Into<String>, assumed: impl Into<String>) {

@@ -22,7 +22,7 @@ use crate::cost::with_rows;
 use crate::error::{Result, error, from_rules, not_modelled};
 use crate::expr::{Binder, Env, Scope as Names, Typed};
 use crate::plan::{Planner, Table, table_item};
-use crate::state::{CatalogStamp, SequenceData, Shared, Tuple};
+use crate::state::{CatalogStamp, Notice, SequenceData, Shared, Tuple};
 use crate::value::{Value, cast};
 
 /// Puts a statement's changes of the catalog in force when its transaction commits, or forgets them.
@@ -464,9 +464,12 @@ impl DdlTask {
         self.publish(m, cx, effects, &effects.changes);
         self.sequences(m, effects);
         let mut state = m.shared.edit();
-        for notice in &effects.notices {
-            state.notice(m.session, "NOTICE", notice.clone());
-        }
+        let notices = effects.notices.iter().map(|n| Notice {
+            severity: "NOTICE",
+            message: n.message.clone(),
+            detail: n.detail.clone(),
+        });
+        state.session_mut(m.session).notices.extend(notices);
         Ok(())
     }
 }

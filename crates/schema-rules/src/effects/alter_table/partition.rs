@@ -363,7 +363,7 @@ impl Run<'_> {
                 if !child.detach_pending {
                     return Err(SqlError::new(
                         sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
-                        format!("cannot finalize detach of partition \"{}\"", child.name),
+                        format!("cannot complete detaching partition \"{}\"", child.name),
                     ));
                 }
                 self.steps.push(Step::WaitForOlderSnapshots);

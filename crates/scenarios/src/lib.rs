@@ -13,7 +13,7 @@ mod rehearse;
 mod units;
 mod world;
 
-pub use load::{DEFAULT, Loaded, MigrationFile, MigrationPart, MigrationPlan, ScenarioError};
+pub use load::{DEFAULT, Faults, Loaded, MigrationFile, MigrationPart, MigrationPlan, ScenarioError};
 pub use model::*;
 pub use rehearse::{EventObserver, Observed, Rehearsed, RunOptions, rehearse};
 pub use sql_engine::TableBackup;

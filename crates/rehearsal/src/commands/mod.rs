@@ -5,6 +5,7 @@ mod conform;
 mod explain;
 mod locks;
 mod node;
+mod scenario;
 mod trace;
 
 use std::process::ExitCode;
@@ -23,6 +24,9 @@ pub(crate) enum Command {
     /// Study locks: matrices, schedules, specs.
     #[command(subcommand)]
     Locks(locks::Command),
+    /// Scenario files: their schema.
+    #[command(subcommand)]
+    Scenario(scenario::Command),
     /// Recorded traffic: import it from logs and statistics, look at it.
     #[command(subcommand)]
     Trace(trace::Command),
@@ -36,6 +40,7 @@ impl Command {
             Self::Explain(args) => args.run(),
             Self::Conform(command) => command.run(),
             Self::Locks(command) => command.run(),
+            Self::Scenario(command) => command.run(),
             Self::Trace(command) => command.run(),
         }
     }

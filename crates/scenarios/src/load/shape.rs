@@ -115,6 +115,11 @@ impl<'s> Walker<'s> {
                 };
                 // The first of those that know most of the keys is meant.
                 let meant = fitting.iter().rev().max_by_key(known).unwrap_or(first);
+                if fitting.len() > 1 && tag(meant).is_none() && known(&meant) == 0 {
+                    let wanted: Vec<String> = fitting.iter().map(|one| description(one)).collect();
+                    let remedy = format!("it takes {}", wanted.join(", or "));
+                    return self.fault(value.span(), format!("`{name}` has none of its keys"), remedy);
+                }
                 let tagged = fitting.len() > 1 && tag(meant).is_some();
                 if tagged {
                     let kinds: Vec<&Value> = fitting.clone();

@@ -104,6 +104,13 @@ fn the_whole_file_has_no_fault() {
 }
 
 #[test]
+fn the_example_of_the_manual_has_no_fault() {
+    let page = include_str!("../../../docs/scenario-format.md");
+    let example = page.split_once("```toml\n").and_then(|rest| rest.1.split_once("```")).unwrap().0;
+    assert_eq!(fault(example), "no fault");
+}
+
+#[test]
 fn every_fault_has_its_place_and_a_remedy() {
     let mut report = String::new();
     for (name, right, wrong) in BROKEN {

@@ -14,7 +14,7 @@ mod run;
 mod units;
 mod world;
 
-pub use load::{DEFAULT, Loaded, MigrationFile, MigrationPart, MigrationPlan, ScenarioError};
+pub use load::{DEFAULT, Faults, Loaded, MigrationFile, MigrationPart, MigrationPlan, ScenarioError};
 pub use model::*;
 pub use rehearse::{EventObserver, Observed, Rehearsed, RunOptions, rehearse};
 pub use run::run;

@@ -6,6 +6,7 @@ mod explain;
 mod locks;
 mod node;
 mod run;
+mod scenario;
 mod trace;
 
 use std::process::ExitCode;
@@ -25,6 +26,9 @@ pub(crate) enum Command {
     /// Study locks: matrices, schedules, specs.
     #[command(subcommand)]
     Locks(locks::Command),
+    /// Scenario files: their schema.
+    #[command(subcommand)]
+    Scenario(scenario::Command),
     /// Recorded traffic: import it from logs and statistics, look at it.
     #[command(subcommand)]
     Trace(trace::Command),
@@ -39,6 +43,7 @@ impl Command {
             Self::Explain(args) => args.run(),
             Self::Conform(command) => command.run(),
             Self::Locks(command) => command.run(),
+            Self::Scenario(command) => command.run(),
             Self::Trace(command) => command.run(),
         }
     }

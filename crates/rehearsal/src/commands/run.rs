@@ -19,6 +19,12 @@ pub(crate) struct Args {
     /// The seed, in place of the scenario's.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Write the report as one self-contained page there.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Rehearse this scenario too, with the same seed, and show both side by side.
+    #[arg(long, value_name = "SCENARIO")]
+    compare: Option<PathBuf>,
     /// Write the report as JSON there.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -46,9 +52,24 @@ impl Args {
         if let Some(path) = &self.json {
             write(path, &reports::json::to_string(&report))?;
         }
+        if let Some(path) = &self.report {
+            write(path, &reports::html::page(&report))?;
+        }
         let mut out = std::io::stdout().lock();
         let color = out.is_terminal();
-        out.write_all(reports::text::page(&report, color).as_bytes())?;
+        let page = match &self.compare {
+            Some(other) => {
+                let mut other = Loaded::from_file(other)?;
+                other.scenario.seed = loaded.scenario.seed;
+                reports::compare(&report, &scenarios::run(&other, RunMode::Actors, None)?).text(color)
+            }
+            None => reports::text::page(&report, color),
+        };
+        match out.write_all(page.as_bytes()) {
+            // Whoever read it has seen enough.
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => return Err(error.into()),
+            _ => {}
+        }
         Ok(if report.verdict.within_budget { ExitCode::SUCCESS } else { ExitCode::from(1) })
     }
 }

@@ -1,16 +1,24 @@
 //! From files to a checked scenario. Every error names the file, the place and the remedy.
 
+mod faults;
 mod migrations;
+mod place;
 mod plan;
+mod shape;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use sim_actors::coordinator::migrations::Migration;
+use toml::de::DeTable;
 
-use crate::model::Scenario;
+use crate::model::{Scenario, json_schema};
 
+use faults::Fault;
+pub use faults::Faults;
+pub(crate) use faults::one_of;
 use migrations::{migrations_in, read_migrations};
+pub(crate) use place::{Problem, Step};
 pub use plan::{MigrationFile, MigrationPart, MigrationPlan};
 
 /// A scenario, or a file that it names, cannot be used.
@@ -24,15 +32,10 @@ pub enum ScenarioError {
         /// The operating system's words.
         reason: std::io::Error,
     },
-    /// The text is not a scenario: `toml`'s message shows the line.
-    #[error("{path}: not a scenario: {reason}", path = path.display())]
-    NotAScenario {
-        /// The file.
-        path: PathBuf,
-        /// What and where.
-        reason: toml::de::Error,
-    },
-    /// The parts of a scenario contradict one another.
+    /// The text is not a scenario.
+    #[error("{0}")]
+    NotAScenario(Faults),
+    /// What the scenario names does not work together.
     #[error("{path}: {reason}", path = path.display())]
     Contradiction {
         /// The file.
@@ -170,10 +173,24 @@ fn read(path: &Path) -> Result<String, ScenarioError> {
 }
 
 fn read_scenario(path: &Path, text: &str) -> Result<Scenario, ScenarioError> {
-    let not_a_scenario = |reason| ScenarioError::NotAScenario { path: path.to_owned(), reason };
-    let mut table: toml::Table = toml::from_str(text).map_err(not_a_scenario)?;
-    name_default_kinds(&mut table);
-    let mut scenario: Scenario = table.try_into().map_err(not_a_scenario)?;
+    let not_a_scenario =
+        |faults: Vec<Fault>| Err(ScenarioError::NotAScenario(Faults::new(path, text, faults)));
+    let root = match DeTable::parse(text) {
+        Ok(root) => root,
+        Err(error) => return not_a_scenario(vec![syntax(&error)]),
+    };
+    let faults = shape::faults(&json_schema(), &root);
+    if !faults.is_empty() {
+        return not_a_scenario(faults);
+    }
+    let read = toml::from_str(text).and_then(|mut table: toml::Table| {
+        name_default_kinds(&mut table);
+        table.try_into()
+    });
+    let mut scenario: Scenario = match read {
+        Ok(scenario) => scenario,
+        Err(error) => return not_a_scenario(vec![syntax(&error)]),
+    };
     for application in std::iter::once(&mut scenario.application).chain(&mut scenario.applications) {
         if application.version.is_empty()
             && let Some(first) = application.versions.first()
@@ -181,10 +198,17 @@ fn read_scenario(path: &Path, text: &str) -> Result<Scenario, ScenarioError> {
             application.version = first.name.clone();
         }
     }
-    match crate::check::contradiction(&scenario) {
-        None => Ok(scenario),
-        Some(reason) => Err(ScenarioError::Contradiction { path: path.to_owned(), reason }),
+    let problems = crate::check::problems(&scenario);
+    if problems.is_empty() {
+        return Ok(scenario);
     }
+    not_a_scenario(problems.into_iter().map(|problem| problem.located(root.get_ref())).collect())
+}
+
+/// A fault that the TOML reader has found.
+fn syntax(error: &toml::de::Error) -> Fault {
+    let remedy = "the file is TOML (https://toml.io): a key and its value to each line, texts in quotes";
+    Fault { range: error.span().unwrap_or(0..0), what: error.message().to_owned(), remedy: remedy.to_owned() }
 }
 
 /// Which kind is meant when none is named: section, key, kind.

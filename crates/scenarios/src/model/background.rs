@@ -8,6 +8,7 @@ use crate::units::Span;
 
 /// A session beside the applications.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[schemars(extend("unevaluatedProperties" = false))]
 pub struct BackgroundSpec {
     /// Its `application_name`.
     pub name: String,

@@ -7,6 +7,7 @@ use crate::units::Span;
 
 /// A change of an application's version.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[schemars(extend("unevaluatedProperties" = false))]
 pub struct DeploymentSpec {
     /// The application; default the one that is migrated.
     pub application: Option<String>,

@@ -20,6 +20,7 @@ pub struct MigrationSpec {
     /// first file.
     pub from: Option<String>,
     /// The tool that runs them; default: found out from the files.
+    #[serde(default)]
     #[schemars(schema_with = "super::schema::runner")]
     pub runner: Option<String>,
     /// When the migration comes into the traffic; default 0 s.

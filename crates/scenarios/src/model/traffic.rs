@@ -7,6 +7,7 @@ use crate::units::{Span, TimeOfDay};
 
 /// How often a request arrives. A request may have several entries: they add up.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[schemars(extend("unevaluatedProperties" = false))]
 pub struct TrafficSpec {
     /// The request's name.
     pub request: String,

@@ -233,7 +233,7 @@ impl Collector {
             }),
             Event::Freed { .. } => self.pool(now, actor, |pool| pool.in_use = pool.in_use.saturating_sub(1)),
             Event::GaveUp { .. } => self.pool(now, actor, |pool| pool.queued = pool.queued.saturating_sub(1)),
-            Event::Request { request, latency, own, failed } => {
+            Event::Request { request, latency, own, failed, .. } => {
                 let cause = failed.map(|failed| match failed {
                     Failed::Database(state) => state.to_string(),
                     Failed::PoolTimeout => "pool timeout".to_owned(),

@@ -23,29 +23,42 @@ pub(crate) struct Quantity {
     pub(crate) format: &'static str,
     /// What it is called in messages, and how it is written.
     pub(crate) remedy: &'static str,
+    /// Whether a text is one.
+    pub(crate) understands: fn(&str) -> bool,
     /// A regular expression of JSON Schema's kind, for editors.
     pattern: &'static str,
+}
+
+impl Quantity {
+    /// What it is called in messages.
+    pub(crate) fn format_name(&self) -> &'static str {
+        self.remedy.split_once(':').map_or(self.format, |parts| parts.0)
+    }
 }
 
 /// Every quantity.
 pub(crate) const QUANTITIES: [Quantity; 4] = [
     Quantity {
         format: "span",
+        understands: |text| Span::parse(text).is_some(),
         remedy: "a span of time: a number and a unit, such as \"250 ms\"; units are ns, us, ms, s, min and h",
         pattern: r"^\s*[0-9_]+(\.[0-9_]*)?\s*(ns|us|ms|s|min|h)\s*$",
     },
     Quantity {
         format: "size",
+        understands: |text| Size::parse(text).is_some(),
         remedy: "a size: a number and a unit, such as \"12 GB\"; units are B, kB, MB, GB and TB, each 1,024 of the one before",
         pattern: r"^\s*[0-9_]+(\.[0-9_]*)?\s*(B|kB|MB|GB|TB)\s*$",
     },
     Quantity {
         format: "share",
+        understands: |text| Share::parse(text).is_some(),
         remedy: "a share: a number of percent with at most four decimals, such as \"0.1 %\"",
         pattern: r"^\s*[0-9]+(\.[0-9]{0,4})?\s*%\s*$",
     },
     Quantity {
         format: "time of day",
+        understands: |text| TimeOfDay::parse(text).is_some(),
         remedy: "a time of day: hours and minutes, such as \"08:30\"",
         pattern: r"^([01][0-9]|2[0-3]):[0-5][0-9]$",
     },

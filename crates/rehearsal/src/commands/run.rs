@@ -40,6 +40,9 @@ impl Args {
             Some(path) => Loaded::from_file(path)?,
             None => Loaded::embedded_run()?,
         };
+        for warning in loaded.warnings() {
+            eprintln!("warning: {warning}");
+        }
         loaded.scenario.seed = self.seed.unwrap_or(loaded.scenario.seed);
         let log = self.events.as_deref().map(EventLog::create).transpose()?.map(Rc::new);
         let observer = log.clone().map(|log| -> Rc<EventObserver> {

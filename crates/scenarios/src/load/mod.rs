@@ -168,12 +168,13 @@ impl Loaded {
         Ok(self)
     }
 
-    /// Replays a trace, whatever the file says about traces.
+    /// Replays a trace in place of the scenario's own traffic.
     ///
     /// # Errors
     /// When the trace cannot be read.
     pub fn replaying(mut self, trace: TraceSpec) -> Result<Self, ScenarioError> {
         self.scenario.traffic_trace = Some(trace);
+        self.scenario.traffic.clear();
         self.with_trace_beside(Path::new("."))
     }
 

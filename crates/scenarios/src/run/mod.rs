@@ -7,6 +7,7 @@
 
 mod collect;
 mod histogram;
+mod seeds;
 mod story;
 mod waits;
 
@@ -19,7 +20,7 @@ use reports::{
 use sim_actors::coordinator::Failure;
 use sim_actors::coordinator::coroutine::Coroutine;
 use sim_actors::{Event, MigrationCoordinator, Player, RunMode};
-use sim_clock::{ActorId, Nanos, Scheduler, Seed};
+use sim_clock::{ActorId, Gate, Nanos, Scheduler, Seed};
 
 use crate::cast::{Cast, SERVER};
 use crate::load::{Loaded, ScenarioError};
@@ -33,6 +34,17 @@ use story::Outcome;
 /// No rehearsal goes on for longer than a week.
 const HORIZON: Nanos = Nanos::from_secs(7 * 86_400);
 
+pub use seeds::{Workers, run_seeds};
+
+/// Whoever looks on while a scenario is carried out.
+#[derive(Default)]
+pub struct Onlooker {
+    /// Sees every event.
+    pub observer: Option<Rc<EventObserver>>,
+    /// Is asked before each instant whether to go on. The report on a run that it ended is marked as cut.
+    pub goes_on: Option<Gate>,
+}
+
 /// Carries a scenario out and reports on it; `observer` sees every event.
 ///
 /// # Errors
@@ -42,6 +54,15 @@ pub fn run(
     mode: RunMode,
     observer: Option<Rc<EventObserver>>,
 ) -> Result<Report, ScenarioError> {
+    run_before(loaded, mode, Onlooker { observer, goes_on: None })
+}
+
+/// [`run`] before an onlooker who may end it early.
+///
+/// # Errors
+/// When the scenario's own SQL fails, or its statements do not fit its schema.
+pub fn run_before(loaded: &Loaded, mode: RunMode, onlooker: Onlooker) -> Result<Report, ScenarioError> {
+    let Onlooker { observer, goes_on } = onlooker;
     let scenario = &loaded.scenario;
     let mut world = World::new(loaded)?;
     world.apply_earlier(loaded)?;
@@ -56,7 +77,9 @@ pub fn run(
     let versions = scenario.application.versions.iter().map(|version| version.name.clone()).collect();
     let (files, told) = (loaded.plan.files.clone(), scenario.clone());
     let chance = Seed(scenario.seed).stream("jitter");
-    let story = Coroutine::new(chance, |port| story::tell(port, files, told));
+    let ended = story::Ended::default();
+    let telling = Rc::clone(&ended);
+    let story = Coroutine::new(chance, |port| story::tell(port, files, told, telling));
     cast.players
         .push(Player::Coordinator(MigrationCoordinator::new(story, SERVER, session, fleet, versions)));
     scheduler.set_timer(scenario.migration.start.0, coordinator, 0);
@@ -76,11 +99,16 @@ pub fn run(
             observer(at, name, event);
         }
     }));
+    if let Some(gate) = goes_on {
+        scheduler.guard(gate);
+    }
     let players = cast.take_stage(session);
     let players = sim_actors::run(mode, players, &mut scheduler);
     scheduler.log.unobserve();
     let mut collector = collector.borrow_mut();
-    let stage = Stage { scenario, loaded, texts, sessions, names, migration: session, end: scheduler.now() };
+    let (end, interrupted) = (scheduler.now(), scheduler.was_interrupted());
+    let stage =
+        Stage { scenario, loaded, texts, sessions, names, migration: session, end, interrupted, ended };
     Ok(report(&stage, &mut collector, players))
 }
 
@@ -95,6 +123,22 @@ struct Stage<'a> {
     names: Vec<String>,
     migration: transactions::SessionId,
     end: Nanos,
+    /// Whether the onlooker ended the run.
+    interrupted: bool,
+    ended: story::Ended,
+}
+
+impl Stage<'_> {
+    /// Why the report does not tell of the whole run.
+    fn cut(&self, is_over: bool) -> Option<String> {
+        let at = reports::units::duration(ms(self.end));
+        if self.interrupted {
+            return Some(format!(
+                "interrupted after {at} of virtual time. What would have come later is missing."
+            ));
+        }
+        (!is_over).then(|| format!("nothing more can happen after {at}, and no run is longer than a week."))
+    }
 }
 
 type Players = Vec<Player<Result<Outcome, Failure>>>;
@@ -119,6 +163,8 @@ fn report(stage: &Stage<'_>, collector: &mut Collector, players: Players) -> Rep
             _ => {}
         }
     }
+    let cut = stage.cut(outcome.is_some());
+    let outcome = outcome.or_else(|| stage.ended.take().map(Ok));
     classes.sort_by(|a, b| b.longest_stall_ms.total_cmp(&a.longest_stall_ms));
     let pools = pools(stage, collector);
     let migration = migration(collector, outcome, end);
@@ -130,7 +176,7 @@ fn report(stage: &Stage<'_>, collector: &mut Collector, players: Players) -> Rep
         seed: scenario.seed,
         postgres: scenario.database.version,
         span_ms: ms(end),
-        cut: None,
+        cut,
         verdict: Verdict {
             within_budget: false,
             headline: String::new(),

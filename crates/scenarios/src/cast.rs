@@ -44,6 +44,8 @@ pub(crate) struct Cast<R> {
     pub(crate) watched: bool,
     /// What it takes to be healthy at the start, where the scenario does not say.
     start_check: StartCheck,
+    /// What has to be said about the recording: what it rests on, what is left out.
+    pub(crate) told: (Vec<reports::Assumption>, Vec<String>),
     /// The text of each prepared statement.
     pub(crate) texts: BTreeMap<StatementId, String>,
 }
@@ -76,10 +78,11 @@ impl<R> Cast<R> {
             refused: 0,
             watched: false,
             start_check,
+            told: (Vec::new(), Vec::new()),
             texts: BTreeMap::new(),
         };
         if traffic {
-            cast.add_applications(scenario, world, scheduler);
+            cast.add_applications(loaded, world, scheduler);
             cast.add_background(scenario, scheduler);
         }
         cast

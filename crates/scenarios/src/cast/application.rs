@@ -11,6 +11,7 @@ use sim_clock::{ActorId, Nanos, Scheduler, Seed};
 use sql_engine::StatementId;
 
 use super::{BALANCER, Cast, RequestKind, SERVER, arrivals, backoff, request_kinds, sources, with_settings};
+use crate::load::Loaded;
 use crate::model::{ApplicationSpec, DeploymentSpec, DeploymentStrategy, Scenario, VersionSpec};
 use crate::world::World;
 
@@ -45,10 +46,11 @@ struct Shared<'s> {
 impl<R> Cast<R> {
     pub(super) fn add_applications(
         &mut self,
-        scenario: &Scenario,
+        loaded: &Loaded,
         world: &World,
         scheduler: &mut Scheduler<Event>,
     ) {
+        let scenario = &loaded.scenario;
         let kinds = request_kinds(scenario);
         let rollback = self.prepare("ROLLBACK");
         let mut applications = Vec::new();
@@ -83,10 +85,19 @@ impl<R> Cast<R> {
                 .push((first..end).map(|place| (ActorId(place), takes_requests(place))).collect::<Vec<_>>());
             first = end;
         }
-        let served_by = kinds.iter().map(|kind| kind.application).collect();
+        let mut served_by: Vec<usize> = kinds.iter().map(|kind| kind.application).collect();
         let migrated = fleets.remove(0);
-        let mut balancer = Balancer::new(arrivals(scenario, &kinds), sources(scenario, world), migrated)
-            .with_applications(fleets, served_by);
+        let mut balancer = Balancer::new(arrivals(scenario, &kinds), sources(scenario, world), migrated);
+        if let Some(survey) = &loaded.trace {
+            let first = u32::try_from(kinds.len()).unwrap_or(u32::MAX);
+            let recording = survey.recording(scenario, &world.database, first);
+            balancer = balancer.replaying(recording.requests);
+            self.told = (recording.assumptions, recording.not_modelled);
+            let named = |name: &str| scenario.all_applications().position(|one| one.name == name);
+            let serves = survey.application().and_then(named).unwrap_or(0);
+            served_by.extend(std::iter::repeat_n(serves, survey.classes.len()));
+        }
+        balancer = balancer.with_applications(fleets, served_by);
         if applications.iter().any(|one| one.deployed) {
             for (at, key) in balancer.first_arrivals() {
                 scheduler.set_timer(at, BALANCER, key);

@@ -7,6 +7,7 @@
 
 mod collect;
 mod histogram;
+mod seeds;
 mod story;
 mod waits;
 
@@ -20,7 +21,7 @@ use reports::{
 use sim_actors::coordinator::Failure;
 use sim_actors::coordinator::coroutine::Coroutine;
 use sim_actors::{Event, MigrationCoordinator, Player, RunMode, StartCheck};
-use sim_clock::{ActorId, Nanos, Scheduler, Seed};
+use sim_clock::{ActorId, Gate, Nanos, Scheduler, Seed};
 
 use crate::cast::{Cast, Instance, RequestKind, SERVER, request_kinds};
 use crate::load::{Loaded, ScenarioError};
@@ -35,6 +36,17 @@ use story::{Outcome, Play};
 /// No rehearsal goes on for longer than a week.
 const HORIZON: Nanos = Nanos::from_secs(7 * 86_400);
 
+pub use seeds::{Workers, run_seeds};
+
+/// Whoever looks on while a scenario is carried out.
+#[derive(Default)]
+pub struct Onlooker {
+    /// Sees every event.
+    pub observer: Option<Rc<EventObserver>>,
+    /// Is asked before each instant whether to go on. The report on a run that it ended is marked as cut.
+    pub goes_on: Option<Gate>,
+}
+
 /// Carries a scenario out and reports on it; `observer` sees every event.
 ///
 /// # Errors
@@ -44,6 +56,15 @@ pub fn run(
     mode: RunMode,
     observer: Option<Rc<EventObserver>>,
 ) -> Result<Report, ScenarioError> {
+    run_before(loaded, mode, Onlooker { observer, goes_on: None })
+}
+
+/// [`run`] before an onlooker who may end it early.
+///
+/// # Errors
+/// When the scenario's own SQL fails, or its statements do not fit its schema.
+pub fn run_before(loaded: &Loaded, mode: RunMode, onlooker: Onlooker) -> Result<Report, ScenarioError> {
+    let Onlooker { observer, goes_on } = onlooker;
     let scenario = &loaded.scenario;
     let mut world = World::new(loaded)?;
     world.apply_earlier(loaded)?;
@@ -59,17 +80,19 @@ pub fn run(
     let play = Rc::new(Play::new(loaded, &world)?);
     let starts = play.starts();
     let chance = Seed(scenario.seed).stream("jitter");
-    let story = Coroutine::new(chance, |port| story::tell(port, play));
+    let telling = Rc::clone(&play);
+    let story = Coroutine::new(chance, |port| story::tell(port, telling));
     let coordinating = MigrationCoordinator::new(story, SERVER, session, fleet);
     cast.players.push(Player::Coordinator(coordinating.connecting_with(cast.settings)));
     scheduler.set_timer(starts, coordinator, 0);
 
     let mut names = cast.names.clone();
     names.push("migration".to_owned());
-    let texts = std::mem::take(&mut cast.texts);
+    let (texts, told) = (std::mem::take(&mut cast.texts), std::mem::take(&mut cast.told));
     let connections = u32::try_from(cast.clients.len()).unwrap_or(u32::MAX);
     let (kinds, instances) = (request_kinds(scenario), cast.instances.clone());
-    let collector = Collector::new(kinds.len(), connections, cast.refused);
+    let recorded = loaded.trace.as_ref().map_or(0, |trace| trace.classes.len());
+    let collector = Collector::new(kinds.len() + recorded, connections, cast.refused);
     let collector = Rc::new(RefCell::new(collector));
     let (taking, actors) = (Rc::clone(&collector), names.clone());
     scheduler.log.observe(Box::new(move |at, actor: ActorId, event: &Event| {
@@ -79,17 +102,33 @@ pub fn run(
             observer(at, name, event);
         }
     }));
+    if let Some(gate) = goes_on {
+        scheduler.guard(gate);
+    }
     let players = cast.take_stage(session);
     let players = sim_actors::run(mode, players, &mut scheduler);
     scheduler.log.unobserve();
     let mut collector = collector.borrow_mut();
-    let end = scheduler.now();
+    let (end, interrupted) = (scheduler.now(), scheduler.was_interrupted());
     let sessions = players.iter().find_map(|player| match player {
         Player::Server(server) => Some(server.sessions()),
         _ => None,
     });
     let sessions = sessions.unwrap_or_default();
-    let stage = Stage { scenario, loaded, texts, sessions, names, kinds, instances, migration: session, end };
+    let stage = Stage {
+        scenario,
+        loaded,
+        told,
+        texts,
+        sessions,
+        names,
+        kinds,
+        instances,
+        migration: session,
+        end,
+        interrupted,
+        play,
+    };
     Ok(report(&stage, &mut collector, players))
 }
 
@@ -97,6 +136,8 @@ pub fn run(
 struct Stage<'a> {
     scenario: &'a Scenario,
     loaded: &'a Loaded,
+    /// What has to be said about the recording.
+    told: (Vec<Assumption>, Vec<String>),
     texts: std::collections::BTreeMap<sql_engine::StatementId, String>,
     /// Whose each session is, by number.
     sessions: Vec<(String, ActorId)>,
@@ -108,6 +149,22 @@ struct Stage<'a> {
     instances: Vec<Instance>,
     migration: transactions::SessionId,
     end: Nanos,
+    /// Whether the onlooker ended the run.
+    interrupted: bool,
+    play: Rc<Play>,
+}
+
+impl Stage<'_> {
+    /// Why the report does not tell of the whole run.
+    fn cut(&self, is_over: bool) -> Option<String> {
+        let at = reports::units::duration(ms(self.end));
+        if self.interrupted {
+            return Some(format!(
+                "interrupted after {at} of virtual time. What would have come later is missing."
+            ));
+        }
+        (!is_over).then(|| format!("nothing more can happen after {at}, and no run is longer than a week."))
+    }
 }
 
 impl Stage<'_> {
@@ -123,7 +180,11 @@ type Players = Vec<Player<Result<Outcome, Failure>>>;
 fn report(stage: &Stage<'_>, collector: &mut Collector, players: Players) -> Report {
     let (scenario, end) = (stage.scenario, stage.end);
     let (mut watch, mut outcome, mut waits) = (sim_actors::WaitWatch::default(), None, Vec::new());
-    let kinds: Vec<String> = stage.kinds.iter().map(|kind| kind.title(scenario)).collect();
+    let mut kinds: Vec<String> = stage.kinds.iter().map(|kind| kind.title(scenario)).collect();
+    if let Some(trace) = &stage.loaded.trace {
+        let serves = scenario.application_named(trace.application()).map_or("trace", |one| one.name.as_str());
+        kinds.extend(trace.classes.iter().map(|class| format!("{serves}/{class}")));
+    }
     let (mut classes, overall, series, mut gantt) = collector.finish(end, &kinds);
     for player in players {
         match player {
@@ -139,10 +200,13 @@ fn report(stage: &Stage<'_>, collector: &mut Collector, players: Players) -> Rep
             _ => {}
         }
     }
+    let cut = stage.cut(outcome.is_some());
+    let outcome = outcome.or_else(|| stage.play.ended().map(Ok));
     classes.sort_by(|a, b| b.longest_stall_ms.total_cmp(&a.longest_stall_ms));
     let pools = pools(stage, collector);
-    let told_of = outcome.as_ref().and_then(|outcome| outcome.as_ref().ok());
-    let deployments = deployments(scenario, told_of.map_or(&[], |told| &told.deployments));
+    let told_of = outcome.as_ref().and_then(|outcome| outcome.as_ref().ok().cloned());
+    let told_of = told_of.unwrap_or_else(|| stage.play.so_far());
+    let deployments = deployments(scenario, &told_of.deployments);
     let migration = migration(stage, collector, outcome);
     gantt.splice(0..0, migration_tracks(&migration, end));
     let told = waits::tell(stage, collector, &watch);
@@ -152,7 +216,7 @@ fn report(stage: &Stage<'_>, collector: &mut Collector, players: Players) -> Rep
         seed: scenario.seed,
         postgres: scenario.database.version,
         span_ms: ms(end),
-        cut: None,
+        cut,
         verdict: Verdict {
             within_budget: false,
             headline: String::new(),
@@ -176,8 +240,8 @@ fn report(stage: &Stage<'_>, collector: &mut Collector, players: Players) -> Rep
         worst_moment: told.worst,
         series,
         gantt,
-        assumptions: assumptions(scenario),
-        not_modelled: not_modelled(scenario),
+        assumptions: stage.told.0.iter().cloned().chain(assumptions(scenario)).collect(),
+        not_modelled: not_modelled(scenario).into_iter().chain(stage.told.1.iter().cloned()).collect(),
     };
     report.verdict = reports::judge(&report, &budget(scenario));
     report
@@ -329,7 +393,6 @@ fn not_modelled(scenario: &Scenario) -> Vec<String> {
             list.push(format!("{what}: in the scenario, but not simulated yet"));
         }
     };
-    leave_out(scenario.traffic_trace.is_some(), "[traffic_trace]");
     leave_out(scenario.database.statement_overhead.0 > Nanos::ZERO, "database.statement_overhead");
     leave_out(
         scenario.tables.iter().any(|table| table.data.is_none()),

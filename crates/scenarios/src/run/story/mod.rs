@@ -42,6 +42,8 @@ pub(super) struct Outcome {
     pub(super) failure: Option<String>,
     /// Whether an instance has run it to its end when it started.
     pub(super) migrated: bool,
+    /// Whether the migration has ended, well or not.
+    pub(super) ended: bool,
     /// When it began and ended.
     pub(super) span: (Nanos, Nanos),
     /// Attempts of all its steps, and those that failed.
@@ -92,6 +94,16 @@ impl Play {
         })
     }
 
+    /// What there is to tell so far.
+    pub(super) fn so_far(&self) -> Outcome {
+        self.outcome.borrow().clone()
+    }
+
+    /// The same, if the migration has ended: a run may be cut short while it cools down.
+    pub(super) fn ended(&self) -> Option<Outcome> {
+        self.outcome.borrow().ended.then(|| self.so_far())
+    }
+
     /// When the story has something to do for the first time.
     pub(super) fn starts(&self) -> Nanos {
         let at = |deployment: &DeploymentSpec| match deployment.start {
@@ -129,7 +141,7 @@ pub(super) async fn tell(mut port: Port, play: Rc<Play>) -> Result<Outcome, Fail
     let until = play.scenario.run.until;
     let rest = until.map_or(play.scenario.run.cool_down.0, |until| until.0 - clock.now());
     clock.sleep(rest).await;
-    Ok(play.outcome.take())
+    Ok(play.so_far())
 }
 
 async fn deploy_at(mut port: Port, play: &Play, place: usize, at: Nanos) {
@@ -157,6 +169,7 @@ async fn main_line(port: &mut Port, play: &Play) {
         lines.push(Box::pin(by_itself(port, play)));
     }
     all(lines).await;
+    play.outcome.borrow_mut().ended = true;
     if play.outcome.borrow().failure.is_none() {
         for place in play.deployments(&DeploymentStart::After) {
             if deploy(port.branch(), play, place).await.is_err() {

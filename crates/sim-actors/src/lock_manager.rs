@@ -96,7 +96,9 @@ impl LockManager {
 
     /// What the watch came to.
     pub fn take_watch(&mut self) -> Option<WaitWatch> {
-        self.watch.take()
+        let mut watch = self.watch.take()?;
+        watch.settle();
+        Some(watch)
     }
 
     /// A text of a questioner works that long, lock waits apart, whatever the cost model says.
@@ -179,6 +181,13 @@ impl LockManager {
         let statement = self.database.prepare(&text.sql).ok()?;
         self.prepared.insert(Rc::clone(&text.sql), statement);
         Some(statement)
+    }
+
+    /// The watch must look anew.
+    fn stir(&mut self) {
+        if let Some(watch) = &mut self.watch {
+            watch.stirs();
+        }
     }
 
     fn connect(
@@ -328,6 +337,7 @@ impl Actor<Message, Event> for LockManager {
             }
             return;
         }
+        self.stir();
         let timer = Timer(key);
         self.look_at_wait(timer);
         self.database.fire(cx.now(), timer, &mut self.effects);
@@ -335,6 +345,7 @@ impl Actor<Message, Event> for LockManager {
     }
 
     fn on_message(&mut self, from: ActorId, message: Message, cx: &mut Context<'_, Message, Event>) {
+        self.stir();
         match message {
             Message::Execute { session, statement, params, work } => {
                 if let Some(watch) = &mut self.watch {

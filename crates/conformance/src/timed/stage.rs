@@ -16,8 +16,8 @@ use sim_actors::coordinator::attempt::Backoff;
 use sim_actors::coordinator::coroutine::Coroutine;
 use sim_actors::{
     AppInstance, AppVersion, Background, Balancer, Connections, DeploymentSettings, Event, Failed,
-    InstanceSettings, LockManager, MigrationCoordinator, Player, Replayed, RequestScript, RunMode, Service,
-    Step, Timing, run,
+    InstanceSettings, LockManager, MigrationCoordinator, Player, Recorded, Replayed, RequestScript, RunMode,
+    Service, Step, Timing, run,
 };
 use sim_clock::{ActorId, Nanos, Scheduler, Seed, Stream};
 use sql_engine::{Database, DatabaseConfig, StatementId};
@@ -192,7 +192,9 @@ impl<'r> Stage<'r> {
             at: span(arrival.0) + self.durations.hand_over,
             request: u32::try_from(arrival.1).unwrap_or(u32::MAX),
             keys: smallvec::smallvec![arrival.2, whole_millis(arrival.3)],
-            timings: Some(Rc::new(template.stmts.iter().enumerate().map(timing).collect())),
+            recorded: Some(Recorded::Timings(Rc::new(
+                template.stmts.iter().enumerate().map(timing).collect(),
+            ))),
         }
     }
 

@@ -113,7 +113,11 @@ fn locks_kept_from_an_earlier_statement(case: &Case) -> Vec<String> {
     let (mode, object) = victim.map(mode_and_object).unwrap_or_default();
     let is_row_or_table = ["AccessShareLock", "RowShareLock", "RowExclusiveLock"].contains(&mode);
     let is_table = case.report.waits.iter().any(|wait| wait.kind == "table" && wait.object == object);
-    if !is_row_or_table || !is_table || !(safe::is_dml(&root.doing) || root.doing.starts_with("idle")) {
+    let lets_them_pass = safe::is_dml(&root.doing)
+        || root.doing.starts_with("idle")
+        || !safe::names(&root.doing, object)
+        || safe::is_index_build(&root.doing) && mode != "RowExclusiveLock";
+    if !is_row_or_table || !is_table || !lets_them_pass {
         return Vec::new();
     }
     vec![format!(

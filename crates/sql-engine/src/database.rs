@@ -110,6 +110,8 @@ impl Clone for Database {
             let mut new = copy.shared.edit();
             new.catalog = state.catalog.detached();
             new.sequences = state.sequences.clone();
+            new.virtual_tables = state.virtual_tables.clone();
+            new.marks = state.marks.clone();
             new.random = state.random.clone();
             for (id, table) in state.tables_in_order() {
                 let missing = table.missing.clone();
@@ -118,12 +120,14 @@ impl Clone for Database {
                 data.file = table.file;
             }
         }
-        for relation in state.catalog.relations().filter(|r| r.has_heap()) {
+        let is_stored = |id: RelationId| !state.virtual_tables.contains_key(&id);
+        for relation in state.catalog.relations().filter(|r| r.has_heap() && is_stored(r.id)) {
             copy.backends.store_relation(relation.id);
             for (key, row) in self.backends.committed_rows(relation.id) {
                 copy.backends.seed_row(relation.id, key, row);
             }
         }
+        copy.backends.copy_extents(&self.backends);
         copy.statements = self
             .statements
             .iter()
@@ -671,6 +675,16 @@ impl Database {
         true
     }
 
+    /// Says that a table has so many rows, with the keys from 1 on if its primary key is one integer, and how much
+    /// room they take. The rows are not stored: statements lock them as if they were there, what is in them is not
+    /// known. Whether there is such a table.
+    pub fn set_virtual_rows(&mut self, table: &str, rows: u64, bytes: Option<u64>) -> bool {
+        let Some(relation) = self.find(table) else { return false };
+        let mut state = self.shared.edit();
+        state.set_virtual_rows(&mut self.backends, relation, rows, bytes);
+        true
+    }
+
     fn find(&self, table: &str) -> Option<RelationId> {
         let state = self.shared.get();
         state.catalog.find(&state.default_lookup, &name_of(table)).map(|r| r.id)
@@ -783,6 +797,9 @@ impl Database {
     pub fn restore(&mut self, table: &str, backup: TableBackup) {
         let Some(relation) = self.find(table) else { return };
         let mut state = self.shared.edit();
+        if state.virtual_tables.contains_key(&relation) {
+            return;
+        }
         let Some(definition) = state.catalog.relation(relation).cloned() else { return };
         self.backends.drop_relation(relation);
         self.backends.store_relation(relation);

@@ -267,9 +267,9 @@ impl LockManager {
     /// Keeps what reports are made of.
     fn notice(&mut self, event: ServerEvent, cx: &mut Context<'_, Message, Event>) {
         if event.kind == EventKind::Waits
-            && let Some(blocker) = self.database.blockers(event.session).first()
+            && let Some(blocker) = self.database.first_blocker(event.session)
         {
-            cx.log(Event::Blocked { waiter: event.session, blocker: *blocker });
+            cx.log(Event::Blocked { waiter: event.session, blocker });
         }
         if let Some(watch) = &mut self.watch
             && watch.notice(event.kind, event.session, cx.now())

@@ -10,6 +10,7 @@ mod check;
 mod load;
 mod model;
 mod rehearse;
+mod replay;
 mod run;
 mod units;
 mod world;

@@ -86,10 +86,11 @@ pub fn run_before(loaded: &Loaded, mode: RunMode, onlooker: Onlooker) -> Result<
 
     let mut names = cast.names.clone();
     names.push("migration".to_owned());
-    let texts = std::mem::take(&mut cast.texts);
+    let (texts, told) = (std::mem::take(&mut cast.texts), std::mem::take(&mut cast.told));
     let sessions = cast.session_names(&names);
     let connections = u32::try_from(cast.clients.len()).unwrap_or(u32::MAX);
-    let collector = Collector::new(scenario.traffic.len(), session, connections, cast.refused);
+    let recorded = loaded.trace.as_ref().map_or(0, |trace| trace.classes.len());
+    let collector = Collector::new(scenario.traffic.len() + recorded, session, connections, cast.refused);
     let collector = Rc::new(RefCell::new(collector));
     let (taking, actors) = (Rc::clone(&collector), names.clone());
     scheduler.log.observe(Box::new(move |at, actor: ActorId, event: &Event| {
@@ -108,7 +109,7 @@ pub fn run_before(loaded: &Loaded, mode: RunMode, onlooker: Onlooker) -> Result<
     let mut collector = collector.borrow_mut();
     let (end, interrupted) = (scheduler.now(), scheduler.was_interrupted());
     let stage =
-        Stage { scenario, loaded, texts, sessions, names, migration: session, end, interrupted, ended };
+        Stage { scenario, loaded, told, texts, sessions, names, migration: session, end, interrupted, ended };
     Ok(report(&stage, &mut collector, players))
 }
 
@@ -116,6 +117,8 @@ pub fn run_before(loaded: &Loaded, mode: RunMode, onlooker: Onlooker) -> Result<
 struct Stage<'a> {
     scenario: &'a Scenario,
     loaded: &'a Loaded,
+    /// What has to be said about the recording.
+    told: (Vec<Assumption>, Vec<String>),
     texts: std::collections::BTreeMap<sql_engine::StatementId, String>,
     /// Whose each session is, by number.
     sessions: Vec<(String, ActorId)>,
@@ -146,8 +149,12 @@ type Players = Vec<Player<Result<Outcome, Failure>>>;
 fn report(stage: &Stage<'_>, collector: &mut Collector, players: Players) -> Report {
     let (scenario, end) = (stage.scenario, stage.end);
     let (mut watch, mut outcome, mut waits) = (sim_actors::WaitWatch::default(), None, Vec::new());
-    let kinds: Vec<String> =
+    let mut kinds: Vec<String> =
         scenario.traffic.iter().map(|one| format!("{}/{}", scenario.application.name, one.request)).collect();
+    if let Some(trace) = &stage.loaded.trace {
+        let serves = scenario.application_named(trace.application()).map_or("trace", |one| one.name.as_str());
+        kinds.extend(trace.classes.iter().map(|class| format!("{serves}/{class}")));
+    }
     let (mut classes, overall, series, mut gantt) = collector.finish(end, &kinds);
     for player in players {
         match player {
@@ -199,8 +206,8 @@ fn report(stage: &Stage<'_>, collector: &mut Collector, players: Players) -> Rep
         worst_moment: told.worst,
         series,
         gantt,
-        assumptions: assumptions(scenario),
-        not_modelled: not_modelled(scenario),
+        assumptions: stage.told.0.iter().cloned().chain(assumptions(scenario)).collect(),
+        not_modelled: not_modelled(scenario).into_iter().chain(stage.told.1.iter().cloned()).collect(),
     };
     report.verdict = reports::judge(&report, &budget(scenario));
     report
@@ -315,7 +322,6 @@ fn not_modelled(scenario: &Scenario) -> Vec<String> {
         }
     };
     leave_out(!scenario.applications.is_empty(), "[[applications]]");
-    leave_out(scenario.traffic_trace.is_some(), "[traffic_trace]");
     leave_out(scenario.database.statement_overhead.0 > Nanos::ZERO, "database.statement_overhead");
     leave_out(scenario.migration.batch_size.is_some(), "migration.batch_size");
     leave_out(

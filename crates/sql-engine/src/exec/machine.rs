@@ -51,6 +51,8 @@ pub(crate) struct Machine {
     pub(crate) tag: CommandTag,
     /// How long the statement takes, if that is given; otherwise its cost says.
     pub(crate) work: Option<Nanos>,
+    /// What of that has gone by.
+    pub(crate) worked: Nanos,
     pub(crate) rows_read: u64,
     pub(crate) rows_written: u64,
     /// What is to be checked when all rows are changed: foreign keys.
@@ -74,6 +76,7 @@ impl Machine {
             rows: 0,
             tag,
             work,
+            worked: Nanos::ZERO,
             rows_read: 0,
             rows_written: 0,
             after: Vec::new(),

@@ -4,6 +4,7 @@
 
 mod output;
 mod progress;
+mod recorded;
 mod seeds;
 
 use std::num::NonZeroUsize;
@@ -42,6 +43,8 @@ pub(crate) struct Args {
     /// depend on it.
     #[arg(long, value_name = "N", requires = "seeds")]
     jobs: Option<NonZeroUsize>,
+    #[command(flatten)]
+    recorded: recorded::Recorded,
     /// Write the report as one self-contained page there.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -62,6 +65,7 @@ impl Args {
             Some(path) => Loaded::from_file(path)?,
             None => Loaded::embedded_run()?,
         };
+        loaded = self.recorded.apply(loaded)?;
         loaded.scenario.seed = self.seed.unwrap_or(loaded.scenario.seed);
         let interrupt = Interrupt::catch()?;
         if let Some(count) = self.seeds {
@@ -76,7 +80,7 @@ impl Args {
         let mut json = reports::json::to_string(&report);
         let mut page = reports::text::page(&report, output::color());
         if let Some(other) = &self.compare {
-            let mut other = Loaded::from_file(other)?;
+            let mut other = self.recorded.apply(Loaded::from_file(other)?)?;
             other.scenario.seed = loaded.scenario.seed;
             let second = rehearse(&other, Onlooker::default(), &interrupt)?;
             let comparison = reports::compare(&report, &second);

@@ -142,13 +142,6 @@ impl LockManager {
         }
     }
 
-    /// The watch must look anew.
-    fn stir(&mut self) {
-        if let Some(watch) = &mut self.watch {
-            watch.stirs();
-        }
-    }
-
     /// Runs a text as it was recorded.
     fn replay(&mut self, session: SessionId, text: &SentText, cx: &mut Context<'_, Message, Event>) {
         if let Some(watch) = &mut self.watch {
@@ -188,6 +181,13 @@ impl LockManager {
         let statement = self.database.prepare(&text.sql).ok()?;
         self.prepared.insert(Rc::clone(&text.sql), statement);
         Some(statement)
+    }
+
+    /// The watch must look anew.
+    fn stir(&mut self) {
+        if let Some(watch) = &mut self.watch {
+            watch.stirs();
+        }
     }
 
     fn connect(
@@ -263,9 +263,9 @@ impl LockManager {
     /// Keeps what reports are made of.
     fn notice(&mut self, event: ServerEvent, cx: &mut Context<'_, Message, Event>) {
         if event.kind == EventKind::Waits
-            && let Some(blocker) = self.database.blockers(event.session).first()
+            && let Some(blocker) = self.database.first_blocker(event.session)
         {
-            cx.log(Event::Blocked { waiter: event.session, blocker: *blocker });
+            cx.log(Event::Blocked { waiter: event.session, blocker });
         }
         if let Some(watch) = &mut self.watch
             && watch.notice(event.kind, event.session, cx.now())

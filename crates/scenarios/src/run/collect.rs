@@ -158,6 +158,8 @@ pub(super) struct Collector {
     intervals: Vec<Interval>,
     length: Option<Nanos>,
     pub(super) pools: BTreeMap<ActorId, PoolTally>,
+    /// Connections in use and requests queued, over all pools.
+    in_pools: (u32, u32),
     waiting: BTreeMap<SessionId, (Nanos, LockTag, LockMode)>,
     pub(super) waits: Vec<(LockTag, LockMode, Waits)>,
     migration_session: Option<SessionId>,
@@ -206,10 +208,14 @@ impl Collector {
     fn pool(&mut self, now: Nanos, actor: ActorId, change: impl FnOnce(&mut PoolTally)) {
         let pool = self.pools.entry(actor).or_default();
         pool.changes(now);
+        let before = (pool.in_use, pool.queued);
         change(pool);
         pool.settle(now);
-        let (in_use, queued) =
-            self.pools.values().fold((0, 0), |sum, pool| (sum.0 + pool.in_use, sum.1 + pool.queued));
+        let after = (pool.in_use, pool.queued);
+        let sum = |sum: u32, before: u32, after: u32| (sum + after).saturating_sub(before);
+        let in_use = sum(self.in_pools.0, before.0, after.0);
+        let queued = sum(self.in_pools.1, before.1, after.1);
+        self.in_pools = (in_use, queued);
         let interval = self.interval(now);
         interval.in_use = interval.in_use.max(in_use);
         interval.queued = interval.queued.max(queued);

@@ -14,6 +14,7 @@ mod reference;
 mod rows;
 mod scan;
 mod select;
+mod sieve;
 mod trigger;
 mod unique;
 mod verify;

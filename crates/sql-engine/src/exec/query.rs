@@ -7,9 +7,10 @@ use std::rc::Rc;
 use sql_syntax::ast::SetOp;
 
 use super::scan::{Frame, SourceRow, holds, rows};
+use super::sieve::columns_read;
 use super::{Exec, Rows};
 use crate::error::{Result, error};
-use crate::expr::{AggregateCall, Env, Typed, finish};
+use crate::expr::{Aggregate, AggregateCall, Env, Typed, finish};
 use crate::plan::{Grouping, QueryPlan, SelectPlan, SortKey, SortValue, Tail};
 use crate::value::{Type, Value, cast};
 
@@ -152,12 +153,17 @@ pub(super) fn candidates(
     select: &SelectPlan,
     outer: Option<&Env<'_>>,
     enough: Option<usize>,
+    needed: usize,
 ) -> Result<Vec<SourceRow>> {
     let ordered = select.ordered_scan();
     let hint = ordered.and_then(|descending| enough.map(|n| (n, descending)));
-    let frame = Frame { width: select.width, outer, enough: hint };
+    let frame = Frame { width: select.width, outer, enough: hint, needed };
+    let found_there = rows(ex, &select.source, frame)?;
+    if select.filter.is_empty() {
+        return Ok(found_there);
+    }
     let mut found = Vec::new();
-    for row in rows(ex, &select.source, frame)? {
+    for row in found_there {
         if holds(ex, &select.filter, &Env { row: &row.values, outer })? {
             found.push(row);
         }
@@ -169,10 +175,15 @@ fn select_rows(ex: &mut Exec<'_, '_>, select: &SelectPlan, outer: Option<&Env<'_
     let (skip, take) = limits(ex, select.offset.as_ref(), select.limit.as_ref(), outer)?;
     let plain = select.grouping.is_none() && !select.is_distinct && select.distinct.is_none();
     let enough = (plain && take != usize::MAX).then(|| skip.saturating_add(take));
-    let found = candidates(ex, select, outer, enough)?;
-    let grouped: Vec<Row> = match &select.grouping {
-        None => found.into_iter().map(|r| r.values).collect(),
-        Some(grouping) => group(ex, select, grouping, found, outer)?,
+    let grouped: Vec<Row> = match (&select.grouping, count_alone(ex, select)) {
+        (_, Some(counts)) => vec![counts],
+        (grouping, None) => {
+            let found = candidates(ex, select, outer, enough, columns_read(select))?;
+            match grouping {
+                None => found.into_iter().map(|r| r.values).collect(),
+                Some(grouping) => group(ex, select, grouping, found, outer)?,
+            }
+        }
     };
     let mut keyed: Vec<(Vec<Value>, Row)> = Vec::with_capacity(grouped.len());
     let sorts = !select.order_by.is_empty();
@@ -197,6 +208,20 @@ fn select_rows(ex: &mut Exec<'_, '_>, select: &SelectPlan, outer: Option<&Env<'_
         return Ok(cut.collect());
     }
     cut.map(|row| project(ex, select, &Env { row: &row, outer })).collect()
+}
+
+/// The one row of a query that only counts its table's rows: they need not be put together for it.
+fn count_alone(ex: &mut Exec<'_, '_>, select: &SelectPlan) -> Option<Row> {
+    let grouping = select.grouping.as_ref()?;
+    let counts = |call: &AggregateCall| call.function == Aggregate::CountRows && call.filter.is_none();
+    let is_plain = grouping.keys.is_empty() && grouping.having.is_none() && select.filter.is_empty();
+    if !is_plain || !grouping.aggregates.iter().all(counts) {
+        return None;
+    }
+    let count = i64::try_from(super::scan::counted(ex, &select.source)?).ok()?;
+    let mut values = vec![Value::Null; select.width];
+    values.resize(select.width + grouping.aggregates.len(), Value::Int(count));
+    Some(values.into())
 }
 
 /// The values that a row is sorted by: first those of DISTINCT ON.

@@ -66,7 +66,7 @@ impl SelectTask {
         let (skip, take, found) = m.exec(cx, |ex| {
             let (skip, take) = limits(ex, select.offset.as_ref(), select.limit.as_ref(), None)?;
             let mut keyed = Vec::new();
-            for row in candidates(ex, select, None, None)? {
+            for row in candidates(ex, select, None, None, usize::MAX)? {
                 keyed.push((sort_keys(ex, select, &Env::row(&row.values))?, row));
             }
             sort(&mut keyed, &select.order_by, 0);

@@ -158,20 +158,23 @@ pub(super) struct Collector {
     intervals: Vec<Interval>,
     length: Option<Nanos>,
     pub(super) pools: BTreeMap<ActorId, PoolTally>,
+    /// Connections in use and requests queued, over all pools.
+    in_pools: (u32, u32),
     waiting: BTreeMap<SessionId, (Nanos, LockTag, LockMode)>,
     pub(super) waits: Vec<(LockTag, LockMode, Waits)>,
-    migration_session: Option<SessionId>,
-    migration_waits: Nanos,
+    /// What the sessions that run migrations have waited since their statements began.
+    migration_waits: BTreeMap<SessionId, Nanos>,
+    /// Whose statement each is.
+    pub(super) statement_sessions: Vec<SessionId>,
     pub(super) statements: Vec<MigrationStatement>,
     tracks: BTreeMap<ActorId, Track>,
     pub(super) connections: (u32, u64),
 }
 
 impl Collector {
-    pub(super) fn new(classes: usize, migration: SessionId, connections: u32, refused: u32) -> Self {
+    pub(super) fn new(classes: usize, connections: u32, refused: u32) -> Self {
         Self {
             classes: (0..classes).map(|_| Class::default()).collect(),
-            migration_session: Some(migration),
             connections: (connections, u64::from(refused)),
             ..Self::default()
         }
@@ -206,10 +209,14 @@ impl Collector {
     fn pool(&mut self, now: Nanos, actor: ActorId, change: impl FnOnce(&mut PoolTally)) {
         let pool = self.pools.entry(actor).or_default();
         pool.changes(now);
+        let before = (pool.in_use, pool.queued);
         change(pool);
         pool.settle(now);
-        let (in_use, queued) =
-            self.pools.values().fold((0, 0), |sum, pool| (sum.0 + pool.in_use, sum.1 + pool.queued));
+        let after = (pool.in_use, pool.queued);
+        let sum = |sum: u32, before: u32, after: u32| (sum + after).saturating_sub(before);
+        let in_use = sum(self.in_pools.0, before.0, after.0);
+        let queued = sum(self.in_pools.1, before.1, after.1);
+        self.in_pools = (in_use, queued);
         let interval = self.interval(now);
         interval.in_use = interval.in_use.max(in_use);
         interval.queued = interval.queued.max(queued);
@@ -245,7 +252,9 @@ impl Collector {
                 self.connections.0 = self.connections.0.max(*open);
                 self.connections.1 += u64::from(*refused);
             }
-            Event::Migration { step, .. } => self.migration(now, *step),
+            Event::Migration { session, statement, step } => {
+                self.migration(now, *session, *statement as usize, *step);
+            }
             Event::Background { step, .. } => self.background(now, actor, name, *step),
             Event::Deployment { phase, .. } => self.deployment(now, actor, name, *phase),
             Event::Pauses { .. } | Event::Rotation { .. } | Event::Blocked { .. } => {}
@@ -277,8 +286,8 @@ impl Collector {
             _ => {
                 let Some((since, tag, mode)) = self.waiting.remove(&event.session) else { return };
                 let span = now - since;
-                if Some(event.session) == self.migration_session {
-                    self.migration_waits += span;
+                if let Some(waits) = self.migration_waits.get_mut(&event.session) {
+                    *waits += span;
                 }
                 let kind = kind_of(tag);
                 let known = self.waits.iter_mut().find(|one| one.1 == mode && kind_of(one.0) == kind);
@@ -297,19 +306,22 @@ impl Collector {
         }
     }
 
-    fn migration(&mut self, now: Nanos, step: StatementStep) {
+    fn migration(&mut self, now: Nanos, session: SessionId, number: usize, step: StatementStep) {
         if step == StatementStep::Begins {
-            self.migration_waits = Nanos::ZERO;
-            let (sql, failure) = (String::new(), None);
+            self.migration_waits.insert(session, Nanos::ZERO);
+            self.statement_sessions.push(session);
+            let (sql, by, failure) = (String::new(), String::new(), None);
             self.statements.push(MigrationStatement {
                 sql,
+                by,
                 start_ms: ms(now),
                 end_ms: None,
                 waited_ms: 0.0,
                 failure,
             });
-        } else if let Some(last) = self.statements.last_mut() {
-            (last.end_ms, last.waited_ms) = (Some(ms(now)), ms(self.migration_waits));
+        } else if let Some(last) = number.checked_sub(1).and_then(|at| self.statements.get_mut(at)) {
+            let waited = self.migration_waits.remove(&session).unwrap_or_default();
+            (last.end_ms, last.waited_ms) = (Some(ms(now)), ms(waited));
             if let StatementStep::Fails(state) = step {
                 last.failure = Some(state.to_string());
             }
@@ -347,6 +359,8 @@ impl Collector {
             DeploymentPhase::Starting => "starting",
             DeploymentPhase::Healthy => "serving",
             DeploymentPhase::Unhealthy => "failed",
+            DeploymentPhase::Held => "migrating",
+            DeploymentPhase::Stopped => "stopped",
         };
         bars.push(Bar {
             from_ms: ms(now),

@@ -56,6 +56,11 @@ impl Health {
     pub(super) fn takes_requests(&self) -> bool {
         !self.unhealthy && !self.ejected
     }
+
+    /// A new process knows nothing of how the old one did.
+    pub(super) fn begin_anew(&mut self) {
+        *self = Self { check: self.check, ..Self::default() };
+    }
 }
 
 impl AppInstance {
@@ -76,11 +81,18 @@ impl AppInstance {
 
     fn begin_check(&mut self, cx: &mut Context<'_, Message, Event>) {
         let Some(check) = &self.settings.health_check else { return };
-        let (next, limit) = (cx.now() + check.every, cx.now() + check.timeout);
-        cx.set_timer(next, HEALTH);
-        if self.health.under_way || !self.is_serving() || self.pool.runs(CHECK) {
+        cx.set_timer(cx.now() + check.every, HEALTH);
+        self.check_now(cx);
+    }
+
+    /// Checks, unless a check is under way or there is nothing to be checked.
+    pub(super) fn check_now(&mut self, cx: &mut Context<'_, Message, Event>) {
+        let Some(check) = &self.settings.health_check else { return };
+        let due = self.is_serving() || self.is_starting_up();
+        if self.health.under_way || !due || self.pool.runs(CHECK) {
             return;
         }
+        let limit = cx.now() + check.timeout;
         self.health.check += 1;
         self.health.under_way = true;
         cx.set_timer(limit, HEALTH | self.health.check);
@@ -93,10 +105,14 @@ impl AppInstance {
         if !std::mem::take(&mut self.health.under_way) {
             return;
         }
+        let passed = passed && !self.starts_in_vain();
         if passed {
             (self.health.successes, self.health.failures) = (self.health.successes + 1, 0);
         } else {
             (self.health.failures, self.health.successes) = (self.health.failures + 1, 0);
+        }
+        if self.is_starting_up() {
+            return self.start_checked(passed, self.health.failures, cx);
         }
         let unhealthy = match self.health.unhealthy {
             true => self.health.successes < check.healthy_after,

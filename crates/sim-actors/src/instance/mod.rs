@@ -20,7 +20,7 @@ use sql_engine::StatementId;
 use transactions::{SessionId, SessionSettings, SqlState};
 
 use deployment::Deployment;
-pub use deployment::DeploymentSettings;
+pub use deployment::{DeploymentSettings, StartCheck};
 use health::Health;
 pub use health::{Ejection, HealthCheck};
 use pool::{Pool, Running, Waiting};
@@ -77,6 +77,8 @@ pub struct AppInstance {
     in_rotation: bool,
     /// Requests that wait for their next try, by ticket.
     retrying: BTreeMap<u64, Waiting>,
+    /// Requests served and failed since it started.
+    tally: (u64, u64),
 }
 
 /// The high byte of a timer's key tells what it is for; the rest tells for whom.
@@ -107,6 +109,7 @@ impl AppInstance {
             health: Health::default(),
             in_rotation,
             retrying: BTreeMap::new(),
+            tally: (0, 0),
         }
     }
 
@@ -291,6 +294,8 @@ impl AppInstance {
             return self.checked(failed.is_none(), cx);
         }
         cx.log(Event::Request { request, ordinal, latency, own, failed });
+        let counter = if failed.is_some() { &mut self.tally.1 } else { &mut self.tally.0 };
+        *counter += 1;
         self.note_outcome(failed.is_some(), cx);
     }
 
@@ -353,7 +358,10 @@ impl Actor<Message, Event> for AppInstance {
             }
             Message::Completed { session, outcome } => self.completed(session, outcome, cx),
             Message::Connected { sessions, instead_of } => self.connected(sessions, instead_of, cx),
-            Message::Deploy { version } => self.deploy(from, version, cx),
+            Message::Deploy { version, hold } => self.deploy(from, Some(version), hold, cx),
+            Message::Stop => self.deploy(from, None, false, cx),
+            Message::Admit(start) => self.admit_to_check(from, start, cx),
+            Message::Examine => cx.send(from, Message::Vitals(self.vitals())),
             Message::Probed(failure) => self.probed(failure, cx),
             Message::Serve(serves) => {
                 self.in_rotation = serves;

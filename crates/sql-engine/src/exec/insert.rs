@@ -340,7 +340,7 @@ pub(super) fn enter_checked(
     row: RowKey,
     values: &[Value],
 ) -> Result<()> {
-    enter(ex, table, row, values)?;
+    enter(ex, table, row, values, None)?;
     for index in table.indexes.iter().filter(|i| i.unique && i.ready) {
         if let Some(key) = key_of(ex, index, values)?
             && matches!(conflict(ex, table.id, index, &key, Some(row))?, Some(Conflict::Row(_)))

@@ -107,7 +107,7 @@ impl ModifyTask {
                 };
             }
         };
-        let frame = Frame { width, outer: None, enough: None, most: None, passes: None };
+        let frame = Frame { width, outer: None, enough: None, needed: usize::MAX, most: None, passes: None };
         let mut found: Vec<SourceRow> = Vec::new();
         let mut seen: Vec<(RelationId, RowKey)> = Vec::new();
         let joined = !matches!(source, Source::Table(_));
@@ -472,7 +472,7 @@ pub(super) fn replaced(
     let Some(scan) = tables.into_iter().find(|s| s.item == origin.item) else {
         return Err(error("XX000", "a row of no table"));
     };
-    let part = super::scan::scanned(ex, scan, origin.relation, current);
+    let part = super::scan::scanned(ex, scan, origin.relation, current, usize::MAX);
     let mut values = row.values.to_vec();
     values[scan.offset..scan.offset + part.len().min(scan.width)]
         .clone_from_slice(&part[..part.len().min(scan.width)]);

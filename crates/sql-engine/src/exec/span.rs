@@ -58,7 +58,7 @@ impl Targets {
             return Ok(None);
         }
         let target = write_target(plan)?;
-        let frame = Frame { width, outer: None, enough: None, most: None, passes: None };
+        let frame = Frame { width, outer: None, enough: None, needed: usize::MAX, most: None, passes: None };
         let mut found = Self::default();
         for relation in relations {
             let Some(known) = ex.virtual_table(relation) else { continue };

@@ -38,6 +38,8 @@ pub(crate) struct Cast<R> {
     pub(crate) refused: u32,
     /// Whether the server watches who waits for whom.
     pub(crate) watched: bool,
+    /// What has to be said about the recording: what it rests on, what is left out.
+    pub(crate) told: (Vec<reports::Assumption>, Vec<String>),
     /// The text of each prepared statement.
     pub(crate) texts: BTreeMap<StatementId, String>,
 }
@@ -68,10 +70,11 @@ impl<R> Cast<R> {
                 .saturating_sub(scenario.database.superuser_reserved_connections),
             refused: 0,
             watched: false,
+            told: (Vec::new(), Vec::new()),
             texts: BTreeMap::new(),
         };
         if traffic {
-            cast.add_application(scenario, world, scheduler);
+            cast.add_application(loaded, world, scheduler);
             cast.add_background(scenario, scheduler);
         }
         cast
@@ -121,7 +124,8 @@ impl<R> Cast<R> {
         self.players.push(player);
     }
 
-    fn add_application(&mut self, scenario: &Scenario, world: &World, scheduler: &mut Scheduler<Event>) {
+    fn add_application(&mut self, loaded: &Loaded, world: &World, scheduler: &mut Scheduler<Event>) {
+        let scenario = &loaded.scenario;
         let spec = &scenario.application;
         let kinds: Vec<&str> = scenario.traffic.iter().map(|traffic| traffic.request.as_str()).collect();
         let keys = request_keys(scenario, &kinds);
@@ -135,6 +139,12 @@ impl<R> Cast<R> {
         let first = BALANCER.0 + 1;
         let places = (first..first + spec.instances).map(|place| (ActorId(place), deployed)).collect();
         let mut balancer = Balancer::new(arrivals(scenario, &keys), sources(scenario, world), places);
+        if let Some(survey) = &loaded.trace {
+            let first = u32::try_from(kinds.len()).unwrap_or(u32::MAX);
+            let recording = survey.recording(scenario, &world.database, first);
+            balancer = balancer.replaying(recording.requests);
+            self.told = (recording.assumptions, recording.not_modelled);
+        }
         if deployed {
             for (at, key) in balancer.first_arrivals() {
                 scheduler.set_timer(at, BALANCER, key);

@@ -138,6 +138,34 @@ pub struct Timing {
     pub think: Nanos,
 }
 
+/// A text that a recorded request sends: statements that need not be those of any version.
+#[derive(Clone, Debug)]
+pub struct SentText {
+    /// The text, as its client sent it.
+    pub sql: Rc<str>,
+    /// What it is called where it is shown: alike for texts that differ in constants.
+    pub shown: Rc<str>,
+    /// Its parameters as text, `None` for NULL.
+    pub params: Rc<[Option<Rc<str>>]>,
+    /// Whether the same text comes again and again, so that it is worth to be prepared.
+    pub repeats: bool,
+    /// How many of its statements work: those that begin and end transactions do not.
+    pub statements: u32,
+    /// How long each of them works; `None` leaves it to the cost model.
+    pub work: Option<Nanos>,
+    /// How long its client then waits.
+    pub think: Nanos,
+}
+
+/// What is known of a recorded request.
+#[derive(Clone, Debug)]
+pub enum Recorded {
+    /// The times of its kind's steps.
+    Timings(Rc<Vec<Timing>>),
+    /// All that it sent; its kind only names it.
+    Texts(Rc<[SentText]>),
+}
+
 /// A recorded request.
 #[derive(Clone, Debug)]
 pub struct Replayed {
@@ -147,8 +175,8 @@ pub struct Replayed {
     pub request: u32,
     /// Its keys.
     pub keys: Keys,
-    /// Its steps' own times; `None` takes those of the kind.
-    pub timings: Option<Rc<Vec<Timing>>>,
+    /// What was recorded of it besides; `None` takes all from its kind.
+    pub recorded: Option<Recorded>,
 }
 
 #[cfg(test)]

@@ -90,12 +90,12 @@ impl Balancer {
     }
 
     fn send(&mut self, replayed: Replayed, cx: &mut Context<'_, Message, Event>) {
-        let Replayed { request, keys, timings, .. } = replayed;
+        let Replayed { request, keys, recorded, .. } = replayed;
         cx.log(Event::Arrived { request });
         let ordinal = self.arrived;
         self.arrived += 1;
         match self.choose() {
-            Some(instance) => cx.send(instance, Message::Arrive { request, keys, timings, ordinal }),
+            Some(instance) => cx.send(instance, Message::Arrive { request, keys, recorded, ordinal }),
             None => {
                 self.turned_away += 1;
                 cx.log(Event::TurnedAway { request });
@@ -137,7 +137,7 @@ impl Actor<Message, Event> for Balancer {
         let (request, at) = (arrivals.request, arrivals.next(cx.now()));
         let keys: Keys = arrivals.keys.iter().map(|at| self.sources[*at].draw()).collect();
         self.wake(at, key, cx);
-        self.send(Replayed { at: cx.now(), request, keys, timings: None }, cx);
+        self.send(Replayed { at: cx.now(), request, keys, recorded: None }, cx);
     }
 
     fn on_message(&mut self, from: ActorId, message: Message, _: &mut Context<'_, Message, Event>) {

@@ -25,7 +25,7 @@ mod request;
 mod shell;
 mod watch;
 
-pub use arrivals::{Arrivals, Burst, RateProfile, Replayed, Spacing, Timing};
+pub use arrivals::{Arrivals, Burst, RateProfile, Recorded, Replayed, SentText, Spacing, Timing};
 pub use background::Background;
 pub use balancer::Balancer;
 pub use event::{DeploymentPhase, Event, Failed, StatementStep, trace_server};

@@ -4,13 +4,16 @@
 //! machine, and its completion goes out when it comes.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
+use rustc_hash::FxHashMap;
 use sim_clock::{Actor, ActorId, Context, Nanos};
-use sql_engine::{Database, Value};
+use sql_engine::{Database, StatementId, Value};
 use transactions::{
     Effects, Event as ServerEvent, EventKind, LockMode, LockTag, SessionId, SessionSettings, SqlError, Timer,
 };
 
+use crate::arrivals::SentText;
 use crate::coordinator::database::{DatabaseError, Executed, LockFailure, Timeouts};
 use crate::event::Event;
 use crate::message::Message;
@@ -28,8 +31,13 @@ pub struct LockManager {
     watch: Option<WaitWatch>,
     /// How long texts of the questioners work whose duration was measured.
     measured: BTreeMap<Box<str>, Nanos>,
+    /// Recorded texts that come again and again.
+    prepared: FxHashMap<Rc<str>, StatementId>,
     effects: Effects,
 }
+
+/// How many recorded texts are kept prepared; what comes beyond them is read anew each time.
+const MOST_PREPARED: usize = 10_000;
 
 /// The timer of the watch; no timer of a session has that key.
 const LOOK: u64 = u64::MAX;
@@ -75,7 +83,8 @@ impl LockManager {
         };
         let questioners = questioners.iter().map(questioner).collect();
         let (watch, measured) = (None, BTreeMap::new());
-        Self { database, clients, questioners, connections, watch, measured, effects: Effects::default() }
+        let (prepared, effects) = (FxHashMap::default(), Effects::default());
+        Self { database, clients, questioners, connections, watch, measured, prepared, effects }
     }
 
     /// Watches who waits for whom.
@@ -87,7 +96,9 @@ impl LockManager {
 
     /// What the watch came to.
     pub fn take_watch(&mut self) -> Option<WaitWatch> {
-        self.watch.take()
+        let mut watch = self.watch.take()?;
+        watch.settle();
+        Some(watch)
     }
 
     /// A text of a questioner works that long, lock waits apart, whatever the cost model says.
@@ -128,6 +139,54 @@ impl LockManager {
                 self.database.execute(cx.now(), session, statement, &[], work, &mut self.effects);
                 self.flush(cx);
             }
+        }
+    }
+
+    /// Runs a text as it was recorded.
+    fn replay(&mut self, session: SessionId, text: &SentText, cx: &mut Context<'_, Message, Event>) {
+        if let Some(watch) = &mut self.watch {
+            watch.sends(session, Sent::Text(Rc::clone(&text.shown)));
+        }
+        let value = |param: &Option<Rc<str>>| param.clone().map_or(Value::Null, Value::Text);
+        let params: smallvec::SmallVec<[Value; 4]> = text.params.iter().map(value).collect();
+        match self.prepared(text) {
+            Some(statement) => {
+                self.database.execute(cx.now(), session, statement, &params, text.work, &mut self.effects);
+            }
+            None => {
+                self.database.submit_with(
+                    cx.now(),
+                    session,
+                    &text.sql,
+                    &params,
+                    text.work,
+                    &mut self.effects,
+                );
+            }
+        }
+        self.flush(cx);
+    }
+
+    /// A text that is worth it as a prepared statement.
+    fn prepared(&mut self, text: &SentText) -> Option<StatementId> {
+        if !text.repeats {
+            return None;
+        }
+        if let Some(known) = self.prepared.get(&text.sql) {
+            return Some(*known);
+        }
+        if self.prepared.len() >= MOST_PREPARED {
+            return None;
+        }
+        let statement = self.database.prepare(&text.sql).ok()?;
+        self.prepared.insert(Rc::clone(&text.sql), statement);
+        Some(statement)
+    }
+
+    /// The watch must look anew.
+    fn stir(&mut self) {
+        if let Some(watch) = &mut self.watch {
+            watch.stirs();
         }
     }
 
@@ -278,6 +337,7 @@ impl Actor<Message, Event> for LockManager {
             }
             return;
         }
+        self.stir();
         let timer = Timer(key);
         self.look_at_wait(timer);
         self.database.fire(cx.now(), timer, &mut self.effects);
@@ -285,6 +345,7 @@ impl Actor<Message, Event> for LockManager {
     }
 
     fn on_message(&mut self, from: ActorId, message: Message, cx: &mut Context<'_, Message, Event>) {
+        self.stir();
         match message {
             Message::Execute { session, statement, params, work } => {
                 if let Some(watch) = &mut self.watch {
@@ -293,6 +354,11 @@ impl Actor<Message, Event> for LockManager {
                 let params: smallvec::SmallVec<[Value; 2]> = params.into_iter().map(Value::Int).collect();
                 self.database.execute(cx.now(), session, statement, &params, work, &mut self.effects);
                 self.flush(cx);
+            }
+            Message::Replay { session, texts, at } => {
+                if let Some(text) = texts.get(at) {
+                    self.replay(session, text, cx);
+                }
             }
             Message::Query { session, sql, timeouts } => self.query(session, &sql, timeouts, cx),
             Message::Cancel { session } => {

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use sql_engine::StatementId;
 use transactions::{SessionId, SessionSettings, SqlState};
 
-use crate::arrivals::Timing;
+use crate::arrivals::{Recorded, SentText};
 use crate::coordinator::database::{DatabaseError, Executed, Timeouts};
 
 /// The keys that a request's parameters stand for.
@@ -26,6 +26,15 @@ pub enum Message {
         params: Keys,
         /// How long it works; `None` leaves that to the cost model.
         work: Option<Nanos>,
+    },
+    /// To the lock manager: run a recorded text on an idle session. Answered with [`Message::Completed`].
+    Replay {
+        /// On which session.
+        session: SessionId,
+        /// The texts of its request.
+        texts: Rc<[SentText]>,
+        /// Which of them.
+        at: usize,
     },
     /// To the lock manager: run this text on an idle session. Answered with [`Message::Answered`].
     Query {
@@ -88,8 +97,8 @@ pub enum Message {
         request: u32,
         /// Its keys.
         keys: Keys,
-        /// Its steps' own times, if it was recorded with them.
-        timings: Option<Rc<Vec<Timing>>>,
+        /// What it was recorded with, if it was.
+        recorded: Option<Recorded>,
         /// Its number among all arrivals, from 0.
         ordinal: u64,
     },

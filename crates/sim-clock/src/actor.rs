@@ -29,20 +29,37 @@ pub struct Scheduler<E> {
     pub log: EventLog<E>,
     stopped: bool,
     horizon: Nanos,
+    gate: Option<Gate>,
+    interrupted: bool,
 }
+
+/// Is asked before each instant whether the run goes on.
+pub type Gate = Box<dyn FnMut(Nanos) -> bool>;
 
 impl<E: Traced> Scheduler<E> {
     /// A clock at zero that runs no further than `horizon`.
     #[must_use]
     pub fn new(horizon: Nanos) -> Self {
         let (timers, log) = (TimerQueue::default(), EventLog::default());
-        Self { now: Nanos::ZERO, timers, log, stopped: false, horizon }
+        Self { now: Nanos::ZERO, timers, log, stopped: false, horizon, gate: None, interrupted: false }
     }
 
     /// The present instant.
     #[must_use]
     pub fn now(&self) -> Nanos {
         self.now
+    }
+
+    /// Asks `gate` before each instant. Only whole instants are carried out: an interrupted run is the beginning of
+    /// the whole one.
+    pub fn guard(&mut self, gate: Gate) {
+        self.gate = Some(gate);
+    }
+
+    /// Whether the gate ended the run.
+    #[must_use]
+    pub fn was_interrupted(&self) -> bool {
+        self.interrupted
     }
 
     /// Sets a timer from outside the actors, before the run begins.
@@ -66,6 +83,10 @@ impl<E: Traced> Scheduler<E> {
     pub(crate) fn advance(&mut self, due: &mut Vec<Due>) -> bool {
         match self.timers.next_deadline() {
             Some(at) if !self.stopped && at <= self.horizon => {
+                if self.gate.as_mut().is_some_and(|goes_on| !goes_on(at)) {
+                    self.interrupted = true;
+                    return false;
+                }
                 self.now = at;
                 self.timers.pop_instant(due);
                 true

@@ -276,10 +276,23 @@ impl Database {
 
     /// Sends a query as text to an idle session.
     pub fn submit(&mut self, now: Nanos, session: SessionId, sql: &str, fx: &mut Effects) {
+        self.submit_with(now, session, sql, &[], None, fx);
+    }
+
+    /// Sends a query as text with parameters. `work` is as for [`Database::execute`].
+    pub fn submit_with(
+        &mut self,
+        now: Nanos,
+        session: SessionId,
+        sql: &str,
+        params: &[Value],
+        work: Option<Nanos>,
+        fx: &mut Effects,
+    ) {
         match parse(sql) {
             Ok(statements) => {
                 let query = statements.into_iter().map(|s| Rc::new(Prepared::new(s))).collect();
-                self.begin_job(now, session, Job::new(Queue::new(query), Rc::from([]), None), fx);
+                self.begin_job(now, session, Job::new(Queue::new(query), params.into(), work), fx);
             }
             Err(failure) => {
                 let mut job = Job::new(Queue::default(), Rc::from([]), None);

@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use sim_actors::coordinator::migrations::Migration;
 use toml::de::DeTable;
 
-use crate::model::{Scenario, json_schema};
+use crate::model::{Scenario, TraceSpec, json_schema};
+use crate::replay::Survey;
 
 use faults::Fault;
 pub use faults::Faults;
@@ -43,6 +44,14 @@ pub enum ScenarioError {
         /// What, and the remedy.
         reason: String,
     },
+    /// A trace cannot be used.
+    #[error("{path}: {reason}", path = path.display())]
+    Trace {
+        /// The file.
+        path: PathBuf,
+        /// What, and the remedy.
+        reason: String,
+    },
     /// A migration file cannot be used.
     #[error("{path}:{line}: {reason}", path = path.display())]
     Migration {
@@ -64,6 +73,8 @@ pub struct Loaded {
     pub migrations: Vec<Migration>,
     /// Its migration files as their runner runs them.
     pub plan: MigrationPlan,
+    /// What is in the trace that it replays.
+    pub(crate) trace: Option<Survey>,
     /// The file that it came from, for messages.
     path: PathBuf,
 }
@@ -108,7 +119,7 @@ impl Loaded {
             &[("0001_add_column.sql".into(), RUN_SQL.to_owned())],
             &[],
         )?;
-        Ok(Self { migrations: plan.migrations(), plan, scenario, path: path.to_owned() })
+        Ok(Self { migrations: plan.migrations(), plan, scenario, trace: None, path: path.to_owned() })
     }
 
     /// A text that takes the place of the embedded default, with the embedded migrations.
@@ -122,7 +133,8 @@ impl Loaded {
         let files: Vec<(PathBuf, String)> =
             DEFAULT_MIGRATIONS.iter().map(|(name, sql)| (folder.join(name), (*sql).to_owned())).collect();
         let plan = MigrationPlan::of(&scenario.migration, &files, &[])?;
-        Ok(Self { scenario, plan, migrations: read_migrations(files.into_iter())?, path: path.to_owned() })
+        let migrations = read_migrations(files.into_iter())?;
+        Ok(Self { scenario, plan, migrations, trace: None, path: path.to_owned() })
     }
 
     /// A scenario file and the migrations beside it.
@@ -140,7 +152,8 @@ impl Loaded {
             Some(directory) if scenario.migration.runner.is_none() => migrations_in(&beside.join(directory))?,
             _ => plan.migrations(),
         };
-        Ok(Self { migrations, plan, scenario, path: path.to_owned() })
+        let loaded = Self { migrations, plan, scenario, trace: None, path: path.to_owned() };
+        loaded.with_trace_beside(beside)
     }
 
     /// Takes the migrations of another folder instead.
@@ -152,6 +165,29 @@ impl Loaded {
         let spec = &mut self.scenario.migration;
         (spec.directory, spec.files) = (Some(folder.display().to_string()), Vec::new());
         self.plan = MigrationPlan::read(spec, Path::new("."))?;
+        Ok(self)
+    }
+
+    /// Replays a trace in place of the scenario's own traffic.
+    ///
+    /// # Errors
+    /// When the trace cannot be read.
+    pub fn replaying(mut self, trace: TraceSpec) -> Result<Self, ScenarioError> {
+        self.scenario.traffic_trace = Some(trace);
+        self.scenario.traffic.clear();
+        self.with_trace_beside(Path::new("."))
+    }
+
+    /// Reads the trace that the scenario names.
+    fn with_trace_beside(mut self, beside: &Path) -> Result<Self, ScenarioError> {
+        let Some(spec) = &self.scenario.traffic_trace else { return Ok(self) };
+        let survey = Survey::read(&beside.join(&spec.file), spec)?;
+        let database = &self.scenario.database;
+        let room = database.max_connections.saturating_sub(database.superuser_reserved_connections);
+        if self.scenario.application.is_of_trace() {
+            self.scenario.application.pool_size = survey.connections().min(room).max(1);
+        }
+        self.trace = Some(survey);
         Ok(self)
     }
 

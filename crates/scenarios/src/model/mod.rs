@@ -58,7 +58,9 @@ pub struct Scenario {
     /// What the tables hold in production.
     #[serde(default)]
     pub tables: Vec<TableSpec>,
-    /// The application whose schema is migrated.
+    /// The application whose schema is migrated. A scenario with `traffic_trace` may leave it out: then the trace's
+    /// sessions are there by themselves.
+    #[serde(default = "ApplicationSpec::of_trace")]
     pub application: ApplicationSpec,
     /// Other applications that use the same database.
     #[serde(default)]

@@ -7,6 +7,7 @@
 
 mod collect;
 mod histogram;
+mod seeds;
 mod story;
 mod waits;
 
@@ -19,7 +20,7 @@ use reports::{
 use sim_actors::coordinator::Failure;
 use sim_actors::coordinator::coroutine::Coroutine;
 use sim_actors::{Event, MigrationCoordinator, Player, RunMode};
-use sim_clock::{ActorId, Nanos, Scheduler, Seed};
+use sim_clock::{ActorId, Gate, Nanos, Scheduler, Seed};
 
 use crate::cast::{Cast, SERVER};
 use crate::load::{Loaded, ScenarioError};
@@ -33,6 +34,17 @@ use story::Outcome;
 /// No rehearsal goes on for longer than a week.
 const HORIZON: Nanos = Nanos::from_secs(7 * 86_400);
 
+pub use seeds::{Workers, run_seeds};
+
+/// Whoever looks on while a scenario is carried out.
+#[derive(Default)]
+pub struct Onlooker {
+    /// Sees every event.
+    pub observer: Option<Rc<EventObserver>>,
+    /// Is asked before each instant whether to go on. The report on a run that it ended is marked as cut.
+    pub goes_on: Option<Gate>,
+}
+
 /// Carries a scenario out and reports on it; `observer` sees every event.
 ///
 /// # Errors
@@ -42,6 +54,15 @@ pub fn run(
     mode: RunMode,
     observer: Option<Rc<EventObserver>>,
 ) -> Result<Report, ScenarioError> {
+    run_before(loaded, mode, Onlooker { observer, goes_on: None })
+}
+
+/// [`run`] before an onlooker who may end it early.
+///
+/// # Errors
+/// When the scenario's own SQL fails, or its statements do not fit its schema.
+pub fn run_before(loaded: &Loaded, mode: RunMode, onlooker: Onlooker) -> Result<Report, ScenarioError> {
+    let Onlooker { observer, goes_on } = onlooker;
     let scenario = &loaded.scenario;
     let mut world = World::new(loaded)?;
     world.apply_earlier(loaded)?;
@@ -56,17 +77,20 @@ pub fn run(
     let versions = scenario.application.versions.iter().map(|version| version.name.clone()).collect();
     let (files, told) = (loaded.plan.files.clone(), scenario.clone());
     let chance = Seed(scenario.seed).stream("jitter");
-    let story = Coroutine::new(chance, |port| story::tell(port, files, told));
+    let ended = story::Ended::default();
+    let telling = Rc::clone(&ended);
+    let story = Coroutine::new(chance, |port| story::tell(port, files, told, telling));
     cast.players
         .push(Player::Coordinator(MigrationCoordinator::new(story, SERVER, session, fleet, versions)));
     scheduler.set_timer(scenario.migration.start.0, coordinator, 0);
 
     let mut names = cast.names.clone();
     names.push("migration".to_owned());
-    let texts = std::mem::take(&mut cast.texts);
+    let (texts, told) = (std::mem::take(&mut cast.texts), std::mem::take(&mut cast.told));
     let sessions = cast.session_names(&names);
     let connections = u32::try_from(cast.clients.len()).unwrap_or(u32::MAX);
-    let collector = Collector::new(scenario.traffic.len(), session, connections, cast.refused);
+    let recorded = loaded.trace.as_ref().map_or(0, |trace| trace.classes.len());
+    let collector = Collector::new(scenario.traffic.len() + recorded, session, connections, cast.refused);
     let collector = Rc::new(RefCell::new(collector));
     let (taking, actors) = (Rc::clone(&collector), names.clone());
     scheduler.log.observe(Box::new(move |at, actor: ActorId, event: &Event| {
@@ -76,11 +100,16 @@ pub fn run(
             observer(at, name, event);
         }
     }));
+    if let Some(gate) = goes_on {
+        scheduler.guard(gate);
+    }
     let players = cast.take_stage(session);
     let players = sim_actors::run(mode, players, &mut scheduler);
     scheduler.log.unobserve();
     let mut collector = collector.borrow_mut();
-    let stage = Stage { scenario, loaded, texts, sessions, names, migration: session, end: scheduler.now() };
+    let (end, interrupted) = (scheduler.now(), scheduler.was_interrupted());
+    let stage =
+        Stage { scenario, loaded, told, texts, sessions, names, migration: session, end, interrupted, ended };
     Ok(report(&stage, &mut collector, players))
 }
 
@@ -88,6 +117,8 @@ pub fn run(
 struct Stage<'a> {
     scenario: &'a Scenario,
     loaded: &'a Loaded,
+    /// What has to be said about the recording.
+    told: (Vec<Assumption>, Vec<String>),
     texts: std::collections::BTreeMap<sql_engine::StatementId, String>,
     /// Whose each session is, by number.
     sessions: Vec<(String, ActorId)>,
@@ -95,6 +126,22 @@ struct Stage<'a> {
     names: Vec<String>,
     migration: transactions::SessionId,
     end: Nanos,
+    /// Whether the onlooker ended the run.
+    interrupted: bool,
+    ended: story::Ended,
+}
+
+impl Stage<'_> {
+    /// Why the report does not tell of the whole run.
+    fn cut(&self, is_over: bool) -> Option<String> {
+        let at = reports::units::duration(ms(self.end));
+        if self.interrupted {
+            return Some(format!(
+                "interrupted after {at} of virtual time. What would have come later is missing."
+            ));
+        }
+        (!is_over).then(|| format!("nothing more can happen after {at}, and no run is longer than a week."))
+    }
 }
 
 type Players = Vec<Player<Result<Outcome, Failure>>>;
@@ -102,8 +149,12 @@ type Players = Vec<Player<Result<Outcome, Failure>>>;
 fn report(stage: &Stage<'_>, collector: &mut Collector, players: Players) -> Report {
     let (scenario, end) = (stage.scenario, stage.end);
     let (mut watch, mut outcome, mut waits) = (sim_actors::WaitWatch::default(), None, Vec::new());
-    let kinds: Vec<String> =
+    let mut kinds: Vec<String> =
         scenario.traffic.iter().map(|one| format!("{}/{}", scenario.application.name, one.request)).collect();
+    if let Some(trace) = &stage.loaded.trace {
+        let serves = scenario.application_named(trace.application()).map_or("trace", |one| one.name.as_str());
+        kinds.extend(trace.classes.iter().map(|class| format!("{serves}/{class}")));
+    }
     let (mut classes, overall, series, mut gantt) = collector.finish(end, &kinds);
     for player in players {
         match player {
@@ -119,6 +170,8 @@ fn report(stage: &Stage<'_>, collector: &mut Collector, players: Players) -> Rep
             _ => {}
         }
     }
+    let cut = stage.cut(outcome.is_some());
+    let outcome = outcome.or_else(|| stage.ended.take().map(Ok));
     classes.sort_by(|a, b| b.longest_stall_ms.total_cmp(&a.longest_stall_ms));
     let pools = pools(stage, collector);
     let migration = migration(collector, outcome, end);
@@ -130,7 +183,7 @@ fn report(stage: &Stage<'_>, collector: &mut Collector, players: Players) -> Rep
         seed: scenario.seed,
         postgres: scenario.database.version,
         span_ms: ms(end),
-        cut: None,
+        cut,
         verdict: Verdict {
             within_budget: false,
             headline: String::new(),
@@ -153,8 +206,8 @@ fn report(stage: &Stage<'_>, collector: &mut Collector, players: Players) -> Rep
         worst_moment: told.worst,
         series,
         gantt,
-        assumptions: assumptions(scenario),
-        not_modelled: not_modelled(scenario),
+        assumptions: stage.told.0.iter().cloned().chain(assumptions(scenario)).collect(),
+        not_modelled: not_modelled(scenario).into_iter().chain(stage.told.1.iter().cloned()).collect(),
     };
     report.verdict = reports::judge(&report, &budget(scenario));
     report
@@ -269,7 +322,6 @@ fn not_modelled(scenario: &Scenario) -> Vec<String> {
         }
     };
     leave_out(!scenario.applications.is_empty(), "[[applications]]");
-    leave_out(scenario.traffic_trace.is_some(), "[traffic_trace]");
     leave_out(scenario.database.statement_overhead.0 > Nanos::ZERO, "database.statement_overhead");
     leave_out(scenario.migration.batch_size.is_some(), "migration.batch_size");
     leave_out(

@@ -1,6 +1,9 @@
 //! The story of `rehearsal run`: the migration's files as their runner
 //! runs them, deployments around it, and a while to cool down.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use sim_actors::coordinator::Failure;
 use sim_actors::coordinator::attempt::{Backoff, Policy, in_transaction};
 use sim_actors::coordinator::coroutine::Port;
@@ -39,11 +42,15 @@ fn steps<'a>(file: &'a MigrationFile, part: &'a MigrationPart) -> Vec<Step<'a>> 
     texts.map(|sql| Step { file: &file.name, statements: vec![sql], transaction: false }).collect()
 }
 
+/// What the migration came to, once it has ended: a run may be cut short while it cools down.
+pub(super) type Ended = Rc<RefCell<Option<Outcome>>>;
+
 /// Runs the files, then the deployments that come after them.
 pub(super) async fn tell(
     mut port: Port,
     files: Vec<MigrationFile>,
     scenario: Scenario,
+    ended: Ended,
 ) -> Result<Outcome, Failure> {
     deploy(&mut port, &scenario, &DeploymentStart::Before).await?;
     let mut outcome = Outcome { span: (port.now(), port.now()), ..Outcome::default() };
@@ -56,6 +63,7 @@ pub(super) async fn tell(
         }
     }
     outcome.span.1 = port.now();
+    *ended.borrow_mut() = Some(outcome.clone());
     if outcome.failure.is_none() {
         deploy(&mut port, &scenario, &DeploymentStart::After).await?;
     }

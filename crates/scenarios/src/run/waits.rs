@@ -138,10 +138,13 @@ fn chain(stage: &Stage<'_>, watch: &WaitWatch) -> Vec<ChainLink> {
     let mut links = Vec::new();
     // Of those who waited equally long the first: `max_by_key` would take the last.
     let mut at = requests.rev_max(|one| one.waited);
+    let mut told: Vec<SessionId> = Vec::new();
     while let Some(link) = at {
-        if links.len() > waiting.len() {
+        // A deadlock that nobody has found yet is a chain without an end.
+        if told.contains(&link.session) {
             break;
         }
+        told.push(link.session);
         let next = link.blockers.first().copied();
         links.push(ChainLink {
             session: stage.name(link.session).to_owned(),

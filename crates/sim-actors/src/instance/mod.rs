@@ -25,6 +25,7 @@ use health::Health;
 pub use health::{Ejection, HealthCheck};
 use pool::{Pool, Running, Waiting};
 
+use crate::arrivals::SentText;
 use crate::coordinator::attempt::{Backoff, is_worth_another_try};
 use crate::event::{Event, Failed};
 use crate::message::{Keys, Message};
@@ -156,6 +157,10 @@ impl AppInstance {
     /// Sends the connection's next statement, or ends its request.
     fn proceed(&mut self, connection: usize, cx: &mut Context<'_, Message, Event>) {
         let Some(running) = self.pool.running(connection) else { return };
+        if let Some(texts) = running.texts() {
+            let (texts, at) = (Rc::clone(texts), running.at);
+            return self.replay(connection, texts, at, cx);
+        }
         let timing = running.timing();
         let Some(step) = self.step(running.request, running.at) else {
             return self.end(connection, None, cx);
@@ -179,6 +184,25 @@ impl AppInstance {
         }
     }
 
+    /// Sends the next text of a recorded request, or ends it.
+    fn replay(
+        &mut self,
+        connection: usize,
+        texts: Rc<[SentText]>,
+        at: usize,
+        cx: &mut Context<'_, Message, Event>,
+    ) {
+        let own = |text: &SentText| Nanos(text.work.unwrap_or_default().0 * u64::from(text.statements));
+        let Some(own) = texts.get(at).map(own) else {
+            return self.end(connection, None, cx);
+        };
+        let session = self.pool.session(connection);
+        cx.send(self.settings.server, Message::Replay { session, texts, at });
+        if let Some(running) = self.pool.running_mut(connection) {
+            running.own += own;
+        }
+    }
+
     fn completed(
         &mut self,
         session: SessionId,
@@ -191,12 +215,14 @@ impl AppInstance {
             return self.free(connection, cx);
         };
         let (request, at, timing) = (running.request, running.at, running.timing());
+        let recorded = running.texts().map(|texts| texts.get(at).map_or(Nanos::ZERO, |text| text.think));
         if let Err(state) = outcome {
             return self.end(connection, Some(Failed::Database(state)), cx);
         }
-        let think = match timing {
-            Some(timing) => timing.think,
-            None => self.step(request, at).map_or(Nanos::ZERO, |step| step.think),
+        let think = match (recorded, timing) {
+            (Some(think), _) => think,
+            (None, Some(timing)) => timing.think,
+            (None, None) => self.step(request, at).map_or(Nanos::ZERO, |step| step.think),
         };
         if let Some(running) = self.pool.running_mut(connection) {
             running.at += 1;
@@ -321,8 +347,8 @@ impl Actor<Message, Event> for AppInstance {
 
     fn on_message(&mut self, from: ActorId, message: Message, cx: &mut Context<'_, Message, Event>) {
         match message {
-            Message::Arrive { request, keys, timings, ordinal } => {
-                let waiting = Waiting::new(request, keys, timings, cx.now());
+            Message::Arrive { request, keys, recorded, ordinal } => {
+                let waiting = Waiting::new(request, keys, recorded, cx.now());
                 self.admit(Waiting { ordinal, ..waiting }, cx);
             }
             Message::Completed { session, outcome } => self.completed(session, outcome, cx),

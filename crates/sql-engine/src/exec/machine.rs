@@ -52,6 +52,8 @@ pub(crate) struct Machine {
     pub(crate) tag: CommandTag,
     /// How long the statement takes, if that is given; otherwise its cost says.
     pub(crate) work: Option<Nanos>,
+    /// What of that has gone by.
+    pub(crate) worked: Nanos,
     pub(crate) rows_read: u64,
     pub(crate) rows_written: u64,
     /// What is to be checked when all rows are changed: foreign keys.
@@ -75,6 +77,7 @@ impl Machine {
             rows: 0,
             tag,
             work,
+            worked: Nanos::ZERO,
             rows_read: 0,
             rows_written: 0,
             after: Vec::new(),

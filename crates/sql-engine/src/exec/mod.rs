@@ -7,6 +7,7 @@ mod ddl;
 mod insert;
 mod machine;
 mod modify;
+mod pace;
 mod planned;
 mod query;
 mod reference;

@@ -3,10 +3,12 @@
 use std::rc::Rc;
 
 use lock_table::{RelationId, RowKey};
+use sim_clock::Nanos;
 use transactions::{RowLockStrength, Step, StepContext, StepOutcome, WaitPolicy};
 
 use super::Exec;
 use super::machine::{Flow, Machine, Task};
+use super::pace::Pace;
 use super::reference::AfterCheck;
 use super::rows;
 use super::scan::{Frame, Origin, SourceRow, holds, mapped, rows as source_rows, still_holds, widened};
@@ -30,8 +32,12 @@ pub(super) enum Work {
 enum Phase {
     Collect,
     NextRow,
+    /// The row's part of the statement's time goes by before the row is locked.
+    Worked,
     /// Locked because of a trigger.
     Locked,
+    /// A newer version takes as long to make as the one that came to nothing.
+    Reworked,
     Change,
     Changed,
     Checked,
@@ -54,11 +60,13 @@ pub(super) struct ModifyTask {
     phase: Phase,
     found: std::vec::IntoIter<SourceRow>,
     current: Option<(SourceRow, Target)>,
+    pace: Pace,
 }
 
 impl ModifyTask {
     pub(super) fn new(work: Work) -> Self {
-        Self { work, phase: Phase::Collect, found: Vec::new().into_iter(), current: None }
+        let found = Vec::new().into_iter();
+        Self { work, phase: Phase::Collect, found, current: None, pace: Pace::default() }
     }
 
     fn change(&self) -> Change {
@@ -194,9 +202,26 @@ impl ModifyTask {
             let target = this.target(ex, &row, current)?;
             Ok(Some((row, target)))
         })?;
-        self.phase = if next.is_some() { Phase::Change } else { Phase::NextRow };
+        self.phase = if next.is_some() { Phase::Reworked } else { Phase::NextRow };
         self.current = next;
         Ok(())
+    }
+
+    /// Works out what is to become of the next row; whether it is still there.
+    fn start_row(
+        &mut self,
+        m: &mut Machine,
+        cx: &mut StepContext<'_, Tuple>,
+        row: SourceRow,
+    ) -> Result<bool> {
+        let this = &*self;
+        let target = m.exec(cx, |ex| {
+            let Some(origin) = target_origin(&row) else { return Ok(None) };
+            let Some(current) = ex.cx.row(origin.relation, origin.key) else { return Ok(None) };
+            this.target(ex, &row, &current).map(Some)
+        })?;
+        self.current = target.map(|target| (row, target));
+        Ok(self.current.is_some())
     }
 
     fn done(&mut self, m: &mut Machine, cx: &mut StepContext<'_, Tuple>) -> Result<()> {
@@ -267,24 +292,29 @@ impl Task for ModifyTask {
                 Phase::Collect => {
                     let this = &*self;
                     let found = m.exec(cx, |ex| this.collect(ex))?;
+                    self.pace = Pace::of(m, found.len() as u64);
                     self.found = found.into_iter();
                     self.phase = Phase::NextRow;
                 }
                 Phase::NextRow => {
                     let Some(row) = self.found.next() else { return Ok(Flow::Done) };
-                    let this = &*self;
-                    let target = m.exec(cx, |ex| {
-                        let Some(origin) = target_origin(&row) else { return Ok(None) };
-                        let Some(current) = ex.cx.row(origin.relation, origin.key) else { return Ok(None) };
-                        this.target(ex, &row, &current).map(Some)
-                    })?;
-                    let Some(target) = target else { continue };
+                    if !self.start_row(m, cx, row)? {
+                        continue;
+                    }
+                    self.phase = Phase::Worked;
+                    let span = self.pace.step();
+                    if span > Nanos::ZERO {
+                        m.worked += span;
+                        return Ok(Flow::Yield(Step::Work(span)));
+                    }
+                }
+                Phase::Worked => {
+                    self.phase = Phase::Change;
+                    let Some((_, target)) = &self.current else { continue };
                     trigger::refuse_unknown(&target.table, self.change())?;
                     let locks_first = trigger::has_before_row(&target.table, self.change());
                     let (relation, key) = (target.table.id, target.key);
-                    let strength = strength(&target);
-                    self.current = Some((row, target));
-                    self.phase = Phase::Change;
+                    let strength = strength(target);
                     if locks_first {
                         self.phase = Phase::Locked;
                         let policy = WaitPolicy::Block;
@@ -303,6 +333,13 @@ impl Task for ModifyTask {
                     }
                     StepOutcome::Gone | StepOutcome::Unavailable => self.phase = Phase::NextRow,
                 },
+                Phase::Reworked => {
+                    self.phase = Phase::Change;
+                    let span = self.pace.of_one();
+                    if span > Nanos::ZERO {
+                        return Ok(Flow::Yield(Step::Work(span)));
+                    }
+                }
                 Phase::Change => match self.change_step(m, cx)? {
                     None => self.phase = Phase::NextRow,
                     Some(step) => {

@@ -205,14 +205,27 @@ fn own_rows(
             if let Some((enough, descending)) = frame.enough {
                 return ordered_rows(ex, scan, index, &range, (enough, descending), frame, rows);
             }
+            if walks_indexes(ex) {
+                return ordered_rows(ex, scan, index, &range, (usize::MAX, false), frame, rows);
+            }
             range.lookup(ex, index)
         }
         Access::AnyOf { index: id, values } => {
             let Some(index) = index(*id) else { return Ok(()) };
             let Value::Array(values) = values.eval(ex, &frame.env(&[]))? else { return Ok(()) };
             unique::ensure_built(ex, relation, index)?;
-            let one = |v: &Value| Range { equal: vec![v.clone()], low: None, high: None }.lookup(ex, index);
-            values.iter().flat_map(one).collect()
+            let one = |v: &Value| Range { equal: vec![v.clone()], low: None, high: None };
+            if walks_indexes(ex) {
+                let mut values = values.to_vec();
+                values.sort();
+                values.dedup();
+                for value in &values {
+                    let all = (usize::MAX, false);
+                    ordered_rows(ex, scan, index, &one(value), all, frame, rows)?;
+                }
+                return Ok(());
+            }
+            values.iter().flat_map(|v| one(v).lookup(ex, index)).collect()
         }
     };
     let mut found: Vec<(RowKey, Tuple)> = Vec::with_capacity(keys.len());
@@ -271,6 +284,15 @@ pub(super) fn counted(ex: &mut Exec<'_, '_>, source: &Source) -> Option<usize> {
     let mut count = 0;
     sift(ex, scan, &mut |_, _| count += 1)?;
     Some(count)
+}
+
+/// Whether the planner is told to go through a table in no other way than along an index (manual, 19.7.1):
+/// rows come in the order of its keys then, otherwise in that of their places.
+fn walks_indexes(ex: &Exec<'_, '_>) -> bool {
+    let state = ex.shared.get();
+    let settings = &state.session(ex.session()).settings;
+    let is_off = |name: &str| settings.get(name).is_some_and(|v| matches!(v.as_str(), "off" | "false" | "0"));
+    is_off("enable_seqscan") && is_off("enable_bitmapscan")
 }
 
 /// Rows in the order of the index, no more than are wanted.

@@ -1,94 +1,9 @@
 //! A migration under traffic: what waits for whom, what is undone, what is seen.
 
-use std::collections::BTreeMap;
-
+use crate::server::Server;
 use sim_clock::Nanos;
-use sql_engine::{Database, DatabaseConfig, StatementId, Value};
-use transactions::{Effects, LockMode, SessionId, SessionSettings, SessionState, Timer};
-
-/// A server with a clock of its own.
-struct Server {
-    database: Database,
-    now: Nanos,
-    timers: BTreeMap<(Nanos, usize), Timer>,
-    set: usize,
-    ended: Vec<(SessionId, Result<String, String>)>,
-    fx: Effects,
-}
-
-impl Server {
-    fn new(script: &str) -> Self {
-        let mut database = Database::new(DatabaseConfig::instant());
-        if let Err(e) = database.script(script) {
-            panic!("{script}: {e}");
-        }
-        let (timers, ended, fx) = (BTreeMap::new(), Vec::new(), Effects::default());
-        Self { database, now: Nanos::ZERO, timers, set: 0, ended, fx }
-    }
-
-    fn connect(&mut self, name: &str) -> SessionId {
-        self.database.connect(self.now, name, SessionSettings::default())
-    }
-
-    fn collect(&mut self) {
-        for (at, timer) in self.fx.timers.drain(..) {
-            self.set += 1;
-            self.timers.insert((at, self.set), timer);
-        }
-        for c in self.fx.completions.drain(..) {
-            let result =
-                c.result.map(|o| o.to_string()).map_err(|e| format!("{}: {}", e.sqlstate, e.message));
-            self.ended.push((c.session, result));
-        }
-        self.fx.clear();
-    }
-
-    /// Sends a query; what has come of it by now, or nothing if it waits or works.
-    fn send(&mut self, session: SessionId, sql: &str) -> Option<Result<String, String>> {
-        self.database.submit(self.now, session, sql, &mut self.fx);
-        self.collect();
-        self.end_of(session)
-    }
-
-    fn execute(&mut self, session: SessionId, id: StatementId, params: &[Value], work: Nanos) {
-        self.database.execute(self.now, session, id, params, Some(work), &mut self.fx);
-        self.collect();
-    }
-
-    fn end_of(&mut self, session: SessionId) -> Option<Result<String, String>> {
-        let at = self.ended.iter().position(|(s, _)| *s == session)?;
-        Some(self.ended.remove(at).1)
-    }
-
-    fn ok(&mut self, session: SessionId, sql: &str) -> String {
-        match self.send(session, sql) {
-            Some(Ok(tag)) => tag,
-            other => panic!("{sql}: {other:?}"),
-        }
-    }
-
-    fn run_until(&mut self, end: Nanos) {
-        while let Some(entry) = self.timers.first_entry() {
-            let (at, _) = *entry.key();
-            if at > end {
-                break;
-            }
-            let timer = entry.remove();
-            self.now = at;
-            self.database.fire(at, timer, &mut self.fx);
-            self.collect();
-        }
-        self.now = end;
-    }
-
-    fn rows(&mut self, sql: &str) -> Vec<Vec<Option<String>>> {
-        self.database.query(sql).unwrap_or_else(|e| panic!("{sql}: {e}"))
-    }
-
-    fn single(&mut self, sql: &str) -> String {
-        self.rows(sql).first().and_then(|r| r.first().cloned()).flatten().unwrap_or_default()
-    }
-}
+use sql_engine::Value;
+use transactions::{LockMode, SessionId, SessionState};
 
 const SCHEMA: &str = "CREATE TABLE users (id bigint PRIMARY KEY, email text NOT NULL, name text);
     CREATE TABLE posts (id bigint PRIMARY KEY, user_id bigint REFERENCES users (id), title text);

@@ -7,7 +7,7 @@ use sim_actors::coordinator::attempt::Backoff;
 use sim_actors::{
     AppInstance, AppVersion, Arrivals, Background, Balancer, Burst, Connections, DeploymentSettings,
     Ejection, Event, HealthCheck, InstanceSettings, KeySource, LockManager, Player, RateProfile,
-    RequestScript, Service, Spacing, Step, Zipf,
+    RequestScript, Service, Spacing, Step, Witness, Zipf,
 };
 use sim_clock::{ActorId, Nanos, Scheduler, Seed, Stream};
 use sql_engine::{Database, StatementId};
@@ -40,6 +40,8 @@ pub(crate) struct Cast<R> {
     pub(crate) watched: bool,
     /// What has to be said about the recording: what it rests on, what is left out.
     pub(crate) told: (Vec<reports::Assumption>, Vec<String>),
+    /// Who is told of every statement and wait.
+    pub(crate) witness: Option<Witness>,
     /// The text of each prepared statement.
     pub(crate) texts: BTreeMap<StatementId, String>,
 }
@@ -71,6 +73,7 @@ impl<R> Cast<R> {
             refused: 0,
             watched: false,
             told: (Vec::new(), Vec::new()),
+            witness: None,
             texts: BTreeMap::new(),
         };
         if traffic {
@@ -115,6 +118,9 @@ impl<R> Cast<R> {
         let mut server = LockManager::new(self.database, self.clients, &[questioner], connections);
         if self.watched {
             server = server.watched();
+        }
+        if let Some(witness) = self.witness {
+            server = server.witnessed(witness);
         }
         std::iter::once(Player::Server(server)).chain(self.players).collect()
     }

@@ -8,10 +8,12 @@
 mod collect;
 mod histogram;
 mod seeds;
+mod sight;
 mod story;
 mod waits;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use reports::{
@@ -35,12 +37,16 @@ use story::Outcome;
 const HORIZON: Nanos = Nanos::from_secs(7 * 86_400);
 
 pub use seeds::{Workers, run_seeds};
+pub use sight::{Does, SessionObserver, Sight};
 
 /// Whoever looks on while a scenario is carried out.
 #[derive(Default)]
 pub struct Onlooker {
     /// Sees every event.
     pub observer: Option<Rc<EventObserver>>,
+    /// Sees every statement and wait of every session. What it sees at an instant, it sees before `observer` sees the
+    /// events of that instant.
+    pub sessions: Option<Rc<SessionObserver>>,
     /// Is asked before each instant whether to go on. The report on a run that it ended is marked as cut.
     pub goes_on: Option<Gate>,
 }
@@ -54,7 +60,7 @@ pub fn run(
     mode: RunMode,
     observer: Option<Rc<EventObserver>>,
 ) -> Result<Report, ScenarioError> {
-    run_before(loaded, mode, Onlooker { observer, goes_on: None })
+    run_before(loaded, mode, Onlooker { observer, ..Onlooker::default() })
 }
 
 /// [`run`] before an onlooker who may end it early.
@@ -62,7 +68,7 @@ pub fn run(
 /// # Errors
 /// When the scenario's own SQL fails, or its statements do not fit its schema.
 pub fn run_before(loaded: &Loaded, mode: RunMode, onlooker: Onlooker) -> Result<Report, ScenarioError> {
-    let Onlooker { observer, goes_on } = onlooker;
+    let Onlooker { observer, sessions: watching, goes_on } = onlooker;
     let scenario = &loaded.scenario;
     let mut world = World::new(loaded)?;
     world.apply_earlier(loaded)?;
@@ -86,11 +92,12 @@ pub fn run_before(loaded: &Loaded, mode: RunMode, onlooker: Onlooker) -> Result<
 
     let mut names = cast.names.clone();
     names.push("migration".to_owned());
-    let (texts, told) = (std::mem::take(&mut cast.texts), std::mem::take(&mut cast.told));
+    let (texts, told) = (Rc::new(std::mem::take(&mut cast.texts)), std::mem::take(&mut cast.told));
+    cast.witness = watching.map(|observer| sight::witness(observer, Rc::clone(&texts)));
     let sessions = cast.session_names(&names);
-    let connections = u32::try_from(cast.clients.len()).unwrap_or(u32::MAX);
     let recorded = loaded.trace.as_ref().map_or(0, |trace| trace.classes.len());
-    let collector = Collector::new(scenario.traffic.len() + recorded, session, connections, cast.refused);
+    let classes = scenario.traffic.len() + recorded;
+    let collector = Collector::new(classes, session, cast.clients.clone(), cast.refused);
     let collector = Rc::new(RefCell::new(collector));
     let (taking, actors) = (Rc::clone(&collector), names.clone());
     scheduler.log.observe(Box::new(move |at, actor: ActorId, event: &Event| {
@@ -119,7 +126,7 @@ struct Stage<'a> {
     loaded: &'a Loaded,
     /// What has to be said about the recording.
     told: (Vec<Assumption>, Vec<String>),
-    texts: std::collections::BTreeMap<sql_engine::StatementId, String>,
+    texts: Rc<BTreeMap<sql_engine::StatementId, String>>,
     /// Whose each session is, by number.
     sessions: Vec<(String, ActorId)>,
     /// The actors' names.
@@ -175,7 +182,7 @@ fn report(stage: &Stage<'_>, collector: &mut Collector, players: Players) -> Rep
     classes.sort_by(|a, b| b.longest_stall_ms.total_cmp(&a.longest_stall_ms));
     let pools = pools(stage, collector);
     let migration = migration(collector, outcome, end);
-    gantt.insert(0, migration_track(&migration, end));
+    gantt.insert(0, migration_track(&migration, &collector.pauses, end));
     let told = waits::tell(stage, collector, &watch);
     let mut report = Report {
         scenario: stage.loaded.name(),
@@ -257,19 +264,29 @@ fn migration(collector: &mut Collector, outcome: Option<Result<Outcome, Failure>
     }
 }
 
-fn migration_track(migration: &Migration, end: Nanos) -> Track {
+/// What the migration did when: a wait that failed ends in a stroke, pauses between attempts are there too.
+fn migration_track(migration: &Migration, pauses: &[(Nanos, Nanos)], end: Nanos) -> Track {
     let mut bars = Vec::new();
+    let mut bar = |from_ms: f64, to_ms: f64, label: &str, state: &str| {
+        if to_ms > from_ms || state == "failed" {
+            bars.push(Bar { from_ms, to_ms, label: label.to_owned(), state: state.to_owned() });
+        }
+    };
     for statement in &migration.statements {
         let to_ms = statement.end_ms.unwrap_or(ms(end));
         let granted = (statement.start_ms + statement.waited_ms).min(to_ms);
-        let mut bar = |from_ms: f64, to_ms: f64, state: &str| {
-            if to_ms > from_ms {
-                bars.push(Bar { from_ms, to_ms, label: statement.sql.clone(), state: state.to_owned() });
-            }
-        };
-        bar(statement.start_ms, granted, "waits");
-        bar(granted, to_ms, if statement.failure.is_some() { "failed" } else { "works" });
+        bar(statement.start_ms, granted, &statement.sql, "waits");
+        match &statement.failure {
+            Some(code) => bar(granted, to_ms, &format!("{code}: {}", statement.sql), "failed"),
+            None => bar(granted, to_ms, &statement.sql, "works"),
+        }
     }
+    // What comes after the migration is the run's cooling down.
+    let last_ms = migration.end_ms.unwrap_or(f64::INFINITY);
+    for (from, span) in pauses.iter().filter(|pause| ms(pause.0) < last_ms) {
+        bar(ms(*from), ms(*from + *span).min(ms(end)), "pause", "sleeps");
+    }
+    bars.sort_by(|a, b| a.from_ms.total_cmp(&b.from_ms));
     Track { name: "migration".to_owned(), kind: "migration".to_owned(), bars }
 }
 

@@ -304,6 +304,12 @@ fn assumptions(scenario: &Scenario) -> Vec<Assumption> {
         let note = "statements without `takes` take as long as the cost model has it";
         add("service times".to_owned(), format!("{modelled} statements by the cost model"), note);
     }
+    let unknown = scenario.tables.iter().filter(|table| table.data.is_none()).count();
+    if unknown > 0 {
+        let note = "conditions on other columns than the key are taken to hold, constraints to be satisfied; \
+                    a parameter stands for one row of a unique index, otherwise for three";
+        add("what is in the rows".to_owned(), format!("{unknown} tables without `data`"), note);
+    }
     add(
         "work of the migration".to_owned(),
         "by the cost model".to_owned(),
@@ -322,12 +328,7 @@ fn not_modelled(scenario: &Scenario) -> Vec<String> {
         }
     };
     leave_out(!scenario.applications.is_empty(), "[[applications]]");
-    leave_out(scenario.database.statement_overhead.0 > Nanos::ZERO, "database.statement_overhead");
     leave_out(scenario.migration.batch_size.is_some(), "migration.batch_size");
-    leave_out(
-        scenario.tables.iter().any(|table| table.data.is_none()),
-        "tables without `data`: they are empty",
-    );
     let simulated = |deployment: &crate::model::DeploymentSpec| {
         use crate::model::{DeploymentStart, DeploymentStrategy};
         matches!(deployment.start, DeploymentStart::Before | DeploymentStart::After)

@@ -168,7 +168,7 @@ pub(super) fn candidates(
     let Wanted { enough, most, passes } = wanted;
     let ordered = select.ordered_scan();
     let hint = ordered.and_then(|descending| enough.map(|n| (n, descending)));
-    let frame = Frame { width: select.width, outer, enough: hint, most, passes };
+    let frame = Frame { width: select.width, outer, enough: hint, filter: &select.filter, most, passes };
     let mut found = Vec::new();
     for row in rows(ex, &select.source, frame)? {
         // What is in the rows of a virtual table is not known.

@@ -1,14 +1,15 @@
 //! The cast of a rehearsal: actors made from a scenario and a world.
 
 mod application;
+mod background;
 mod kinds;
 
 use std::collections::BTreeMap;
 
 use sim_actors::coordinator::attempt::Backoff;
 use sim_actors::{
-    Arrivals, Background, Burst, Connections, Event, KeySource, LockManager, Player, RateProfile, Service,
-    Spacing, StartCheck, Step, Zipf,
+    Arrivals, Burst, Connections, Event, KeySource, LockManager, Player, RateProfile, Service, Spacing,
+    StartCheck, Step, Zipf,
 };
 use sim_clock::{ActorId, Nanos, Scheduler, Seed, Stream};
 use sql_engine::{Database, StatementId};
@@ -124,29 +125,6 @@ impl<R> Cast<R> {
     fn add(&mut self, name: String, player: Player<R>) {
         self.names.push(name);
         self.players.push(player);
-    }
-
-    fn add_background(&mut self, scenario: &Scenario, scheduler: &mut Scheduler<Event>) {
-        for spec in &scenario.background {
-            let tables: Vec<(String, u64)> =
-                scenario.tables.iter().map(|table| (table.name.clone(), table.rows)).collect();
-            let steps: Vec<Step> =
-                spec.script(&tables).iter().map(|statement| self.step(statement, &[])).collect();
-            // A session whose tables are not there yet has nothing to do yet either.
-            if steps.iter().any(|step| self.database.check(step.statement).is_err()) {
-                continue;
-            }
-            let place = self.next_actor();
-            let session =
-                self.database.connect(Nanos::ZERO, &spec.name, with_settings(self.settings, &spec.settings));
-            self.clients.push(place);
-            let every = spec.every.map(|span| span.0);
-            let rollback = self.plain_step("ROLLBACK");
-            scheduler.set_timer(spec.start.0, place, 0);
-            let service = Seed(scenario.seed).stream(&format!("background/{}", spec.name));
-            let player = Background::new(SERVER, session, steps, every, rollback, service);
-            self.add(spec.name.clone(), Player::Background(player));
-        }
     }
 
     fn step(&mut self, spec: &StatementSpec, keys: &[String]) -> Step {

@@ -26,7 +26,7 @@ mod shell;
 mod watch;
 
 pub use arrivals::{Arrivals, Burst, RateProfile, Recorded, Replayed, SentText, Spacing, Timing};
-pub use background::Background;
+pub use background::{Background, Repetition};
 pub use balancer::Balancer;
 pub use event::{DeploymentPhase, Event, Failed, StatementStep, trace_server};
 pub use instance::{AppInstance, DeploymentSettings, Ejection, HealthCheck, InstanceSettings, StartCheck};

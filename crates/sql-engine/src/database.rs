@@ -119,6 +119,8 @@ impl Clone for Database {
             let mut new = copy.shared.edit();
             new.catalog = state.catalog.detached();
             new.sequences = state.sequences.clone();
+            new.virtual_tables = state.virtual_tables.clone();
+            new.marks = state.marks.clone();
             new.random = state.random.clone();
             new.tables = state.tables.clone();
         }
@@ -157,12 +159,16 @@ impl Database {
     fn take_committed_rows(&mut self, from: &Backends<Tuple>) {
         let mut state = self.shared.edit();
         for relation in state.catalog.clone().relations().filter(|r| r.has_heap()) {
+            if state.virtual_tables.contains_key(&relation.id) {
+                continue;
+            }
             state.table(relation.id).built.clear();
             self.backends.store_relation(relation.id);
             for (key, row) in from.committed_rows(relation.id) {
                 self.backends.seed_row(relation.id, key, row);
             }
         }
+        self.backends.copy_extents(from);
     }
 
     // ---- sessions ----
@@ -692,6 +698,16 @@ impl Database {
         true
     }
 
+    /// Says that a table has so many rows, with the keys from 1 on if its primary key is one integer, and how much
+    /// room they take. The rows are not stored: statements lock them as if they were there, what is in them is not
+    /// known. Whether there is such a table.
+    pub fn set_virtual_rows(&mut self, table: &str, rows: u64, bytes: Option<u64>) -> bool {
+        let Some(relation) = self.find(table) else { return false };
+        let mut state = self.shared.edit();
+        state.set_virtual_rows(&mut self.backends, relation, rows, bytes);
+        true
+    }
+
     fn find(&self, table: &str) -> Option<RelationId> {
         let state = self.shared.get();
         state.catalog.find(&state.default_lookup, &name_of(table)).map(|r| r.id)
@@ -812,6 +828,9 @@ impl Database {
     pub fn restore(&mut self, table: &str, backup: TableBackup) {
         let Some(relation) = self.find(table) else { return };
         let mut state = self.shared.edit();
+        if state.virtual_tables.contains_key(&relation) {
+            return;
+        }
         let Some(definition) = state.catalog.relation(relation).cloned() else { return };
         self.backends.drop_relation(relation);
         self.backends.store_relation(relation);

@@ -21,6 +21,7 @@ use crate::cost::Durations;
 use crate::database::Prepared;
 use crate::plan::ResultColumn;
 use crate::value::{Type, Value};
+use crate::virtual_table::{Mark, VirtualTable};
 
 /// A row's version: what [`transactions`] keeps for us.
 #[derive(Clone, Debug, Default)]
@@ -186,6 +187,11 @@ pub(crate) struct State {
     pub(crate) next_change: u64,
     /// Partitions that are being detached, with the catalog's generation when that began.
     pub(crate) detaching: Vec<(RelationId, u64)>,
+    /// Tables of which only the size is known.
+    pub(crate) virtual_tables: FxHashMap<RelationId, Rc<VirtualTable>>,
+    /// How far backfills of such tables have come, by their condition; and what their transactions add to it.
+    pub(crate) marks: FxHashMap<(RelationId, u64), RowKey>,
+    pub(crate) open_marks: Vec<(SessionId, Mark)>,
     /// Backends that a statement wants cancelled (false) or terminated (true).
     pub(crate) signals: Vec<(SessionId, bool)>,
 }
@@ -206,6 +212,9 @@ impl Shared {
                 durations,
                 next_change: 0,
                 detaching: Vec::new(),
+                virtual_tables: FxHashMap::default(),
+                marks: FxHashMap::default(),
+                open_marks: Vec::new(),
                 signals: Vec::new(),
             }),
         }

@@ -59,8 +59,11 @@ impl<'a, P: Clone + Default> StepContext<'a, P> {
         });
     }
 
-    /// The row as the statement's snapshot shows it.
+    /// The row as the statement's snapshot shows it. What is in a virtual one is not known.
     pub fn row(&mut self, relation: RelationId, key: RowKey) -> Option<P> {
+        if self.has_extent(relation) {
+            return self.has_row(relation, key).then(P::default);
+        }
         let snapshot = self.backends.snapshot(self.session);
         let command = self.backends.session(self.session).command;
         let heap = &self.backends.heap;

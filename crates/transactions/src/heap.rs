@@ -313,11 +313,14 @@ impl<P: Clone + Default> Heap<P> {
             if xid.session() != session || !is_over(xid) {
                 return;
             }
-            if deed == Deed::Inserted
-                && committed.is_some()
+            if committed.is_some()
                 && let Some(extent) = self.extents.get_mut(&relation)
             {
-                extent.add(key);
+                match deed {
+                    Deed::Inserted => extent.add(key),
+                    Deed::Deleted => extent.remove(key, key),
+                    Deed::Locked(_) | Deed::Updated(_) => {}
+                }
             }
             if !keep_old || committed.is_none() || matches!(deed, Deed::Locked(_)) {
                 entry.remove();
@@ -362,6 +365,13 @@ impl<P: Clone + Default> Heap<P> {
                 }
             }
             tuple.xmax.settle(committed, ours);
+            if committed.is_some()
+                && next.is_none()
+                && tuple.xmax.updater().is_some_and(|it| !it.runs())
+                && let Some(extent) = self.extents.get_mut(&relation)
+            {
+                extent.remove(key, key);
+            }
             may_prune |= tuple.xmax.updater().is_some_and(|it| !it.runs());
         }
         if may_prune {

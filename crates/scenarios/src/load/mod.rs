@@ -4,6 +4,7 @@ mod faults;
 mod migrations;
 mod place;
 mod plan;
+mod schema_file;
 mod shape;
 
 use std::fs;
@@ -21,6 +22,7 @@ pub(crate) use faults::one_of;
 use migrations::{migrations_in, read_migrations};
 pub(crate) use place::{Problem, Step};
 pub use plan::{MigrationFile, MigrationPart, MigrationPlan};
+pub(crate) use schema_file::read_schema;
 
 /// A scenario, or a file that it names, cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +75,8 @@ pub struct Loaded {
     pub migrations: Vec<Migration>,
     /// Its migration files as their runner runs them.
     pub plan: MigrationPlan,
+    /// What of the schema file is not modelled.
+    pub(crate) left_out: Vec<String>,
     /// What is in the trace that it replays.
     pub(crate) trace: Option<Survey>,
     /// The file that it came from, for messages.
@@ -128,8 +132,16 @@ impl Loaded {
             files.iter().map(|(name, sql)| (PathBuf::from(name), (*sql).to_owned())).collect();
         let plan = MigrationPlan::of(&scenario.migration, &files, &[])?;
         let text = text.to_owned();
-        Self { migrations: plan.migrations(), plan, scenario, trace: None, path: path.to_owned(), text }
-            .checked()
+        Self {
+            migrations: plan.migrations(),
+            plan,
+            scenario,
+            trace: None,
+            left_out: Vec::new(),
+            path: path.to_owned(),
+            text,
+        }
+        .checked()
     }
 
     /// A text that takes the place of the embedded default, with the embedded migrations.
@@ -144,7 +156,8 @@ impl Loaded {
             DEFAULT_MIGRATIONS.iter().map(|(name, sql)| (folder.join(name), (*sql).to_owned())).collect();
         let plan = MigrationPlan::of(&scenario.migration, &files, &[])?;
         let (migrations, text) = (read_migrations(files.into_iter())?, text.to_owned());
-        Self { scenario, plan, migrations, trace: None, path: path.to_owned(), text }.checked()
+        Self { scenario, plan, migrations, trace: None, left_out: Vec::new(), path: path.to_owned(), text }
+            .checked()
     }
 
     /// A scenario file and the migrations beside it.
@@ -155,16 +168,19 @@ impl Loaded {
         let text = read(path)?;
         let mut scenario = read_scenario(path, &text)?;
         let beside = path.parent().unwrap_or(Path::new("."));
+        let mut left_out = Vec::new();
         if let Some(file) = &scenario.database.schema_file {
-            scenario.database.schema = read(&beside.join(file))?;
+            let path = beside.join(file);
+            let file = read_schema(&path, &read(&path)?, scenario.database.version)?;
+            (scenario.database.schema, left_out) = (file.sql, file.left_out);
         }
         let plan = MigrationPlan::read(&scenario.migration, beside)?;
         let migrations = match &scenario.migration.directory {
             Some(directory) if scenario.migration.runner.is_none() => migrations_in(&beside.join(directory))?,
             _ => plan.migrations(),
         };
-        let loaded =
-            Self { migrations, plan, scenario, trace: None, path: path.to_owned(), text }.checked()?;
+        let loaded = Self { migrations, plan, scenario, trace: None, left_out, path: path.to_owned(), text }
+            .checked()?;
         loaded.with_trace_beside(beside)
     }
 
@@ -238,7 +254,7 @@ impl Loaded {
     }
 }
 
-fn read(path: &Path) -> Result<String, ScenarioError> {
+pub(crate) fn read(path: &Path) -> Result<String, ScenarioError> {
     let unreadable = |reason| ScenarioError::Unreadable { path: path.to_owned(), reason };
     fs::read_to_string(path).map_err(unreadable)
 }

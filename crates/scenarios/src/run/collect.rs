@@ -354,18 +354,18 @@ impl Collector {
         if let Some(last) = bars.last_mut().filter(|bar| bar.to_ms.is_infinite()) {
             last.to_ms = ms(now);
         }
-        let state = match phase {
-            DeploymentPhase::Draining => "draining",
-            DeploymentPhase::Starting => "starting",
-            DeploymentPhase::Healthy => "serving",
-            DeploymentPhase::Unhealthy => "failed",
-            DeploymentPhase::Held => "migrating",
-            DeploymentPhase::Stopped => "stopped",
+        let (label, state) = match phase {
+            DeploymentPhase::Draining => ("draining", "draining"),
+            DeploymentPhase::Starting => ("starting", "starting"),
+            DeploymentPhase::Healthy => ("serving", "serving"),
+            DeploymentPhase::Unhealthy => ("failed", "failed"),
+            DeploymentPhase::Held => ("migrating", "starting"),
+            DeploymentPhase::Stopped => ("stopped", "sleeps"),
         };
         bars.push(Bar {
             from_ms: ms(now),
             to_ms: f64::INFINITY,
-            label: state.to_owned(),
+            label: label.to_owned(),
             state: state.to_owned(),
         });
     }

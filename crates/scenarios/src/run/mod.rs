@@ -241,7 +241,11 @@ fn report(stage: &Stage<'_>, collector: &mut Collector, players: Players) -> Rep
         series,
         gantt,
         assumptions: stage.told.0.iter().cloned().chain(assumptions(scenario)).collect(),
-        not_modelled: not_modelled(scenario).into_iter().chain(stage.told.1.iter().cloned()).collect(),
+        not_modelled: not_modelled(scenario)
+            .into_iter()
+            .chain(stage.loaded.left_out.iter().cloned())
+            .chain(stage.told.1.iter().cloned())
+            .collect(),
     };
     report.verdict = reports::judge(&report, &budget(scenario));
     report

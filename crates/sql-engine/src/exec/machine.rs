@@ -18,6 +18,7 @@ use super::{Exec, Rows};
 use crate::error::Result;
 use crate::state::{QueryResult, Shared, StatementResult, Tuple};
 use crate::value::Value;
+use crate::virtual_table::Mark;
 
 /// What a task wants next.
 pub(crate) enum Flow {
@@ -58,6 +59,8 @@ pub(crate) struct Machine {
     pub(crate) rows_written: u64,
     /// What is to be checked when all rows are changed: foreign keys.
     pub(crate) after: Vec<AfterCheck>,
+    /// Where backfills of virtual tables have come to, if this statement changes their rows.
+    pub(crate) marks: Vec<Mark>,
 }
 
 impl Machine {
@@ -81,6 +84,7 @@ impl Machine {
             rows_read: 0,
             rows_written: 0,
             after: Vec::new(),
+            marks: Vec::new(),
         }
     }
 
@@ -109,9 +113,12 @@ impl Machine {
             step_results: step_results.to_vec(),
             stored: &mut self.stored,
             rows_read: 0,
+            unseen: 0,
+            marks: Vec::new(),
         };
         let result = what(&mut ex);
         self.rows_read += ex.rows_read;
+        self.marks.append(&mut ex.marks);
         result
     }
 

@@ -7,7 +7,9 @@ use std::rc::Rc;
 use lock_table::{RelationId, RowKey};
 use smallvec::SmallVec;
 use sql_syntax::ast::JoinKind;
+use transactions::RowLockStrength;
 
+use super::selection::Selection;
 use super::sieve::Sieve;
 use super::{Exec, unique};
 use crate::error::{Result, error};
@@ -15,6 +17,7 @@ use crate::expr::{Arithmetic, Comparison, Env, Typed};
 use crate::plan::{Access, JoinSource, Source, TableIndex, TableScan};
 use crate::state::Tuple;
 use crate::value::Value;
+use crate::virtual_table::VirtualTable;
 
 /// Where a part of a joined row comes from.
 #[derive(Clone, Debug)]
@@ -40,6 +43,10 @@ pub(super) struct Frame<'e> {
     pub(super) enough: Option<(usize, bool)>,
     /// Of a table that stands alone, that many leading columns are enough.
     pub(super) needed: usize,
+    /// That many rows of a virtual table are enough.
+    pub(super) most: Option<usize>,
+    /// Rows on which others hold conflicting locks are passed over (SKIP LOCKED).
+    pub(super) passes: Option<RowLockStrength>,
 }
 
 impl Frame<'_> {
@@ -109,7 +116,7 @@ fn plain_rows(
 }
 
 /// A part of a row at its place in the whole.
-fn placed(part: &[Value], offset: usize, width: usize) -> Vec<Value> {
+pub(super) fn placed(part: &[Value], offset: usize, width: usize) -> Vec<Value> {
     let mut values = vec![Value::Null; width.max(offset + part.len())];
     values[offset..offset + part.len()].clone_from_slice(part);
     values
@@ -161,13 +168,68 @@ pub(super) fn scanned(
 fn table_rows(ex: &mut Exec<'_, '_>, scan: &TableScan, frame: Frame<'_>) -> Result<Vec<SourceRow>> {
     let mut rows = Vec::new();
     if scan.has_heap {
-        own_rows(ex, scan, frame, &mut rows)?;
+        match ex.virtual_table(scan.relation) {
+            Some(table) => virtual_rows(ex, scan, scan.relation, &table, frame, &mut rows)?,
+            None => own_rows(ex, scan, frame, &mut rows)?,
+        }
     }
     for (part, _) in &scan.parts {
+        if let Some(table) = ex.virtual_table(*part) {
+            virtual_rows(ex, scan, *part, &table, frame, &mut rows)?;
+            continue;
+        }
         let found = ex.cx.scan(*part);
         in_place_order(found, |key, tuple| add_row(ex, scan, *part, key, &tuple, frame, &mut rows))?;
     }
     Ok(rows)
+}
+
+/// Rows of a virtual table: as many as are wanted. Conditions are taken to hold, as far as they are not known.
+fn virtual_rows(
+    ex: &mut Exec<'_, '_>,
+    scan: &TableScan,
+    relation: RelationId,
+    table: &VirtualTable,
+    frame: Frame<'_>,
+    rows: &mut Vec<SourceRow>,
+) -> Result<()> {
+    let selection = Selection::of_scan(ex, scan, relation, table, &[], frame)?;
+    for key in selection.shown(ex, relation, frame) {
+        let values = placed(&known_of(scan, relation, table, key), scan.offset, frame.width);
+        let origin = Origin { item: scan.item, relation, key };
+        rows.push(SourceRow { values: values.into(), origins: SmallVec::from_elem(origin, 1) });
+    }
+    Ok(())
+}
+
+/// What is known of a virtual row, in the scan's columns.
+pub(super) fn known_of(
+    scan: &TableScan,
+    relation: RelationId,
+    table: &VirtualTable,
+    key: RowKey,
+) -> Vec<Value> {
+    match scan.parts.iter().find(|(part, _)| *part == relation) {
+        Some((_, map)) => {
+            let width = map.iter().flatten().max().map_or(0, |at| at + 1);
+            mapped(&table.values(key, width), map)
+        }
+        None => table.values(key, scan.width),
+    }
+}
+
+/// A row's values: of a virtual one those that are known.
+pub(super) fn contents(
+    ex: &Exec<'_, '_>,
+    relation: RelationId,
+    key: RowKey,
+    tuple: &Tuple,
+    width: usize,
+) -> Rc<[Value]> {
+    match ex.virtual_table(relation) {
+        Some(table) => table.values(key, width).into(),
+        None => widened(ex, relation, tuple, width),
+    }
 }
 
 /// In the order in which the versions stand in the file.
@@ -287,6 +349,9 @@ fn sift(ex: &mut Exec<'_, '_>, scan: &TableScan, each: &mut dyn FnMut(RowKey, &T
 /// How many rows a source has, where no more than counting is needed; nothing if it takes more.
 pub(super) fn counted(ex: &mut Exec<'_, '_>, source: &Source) -> Option<usize> {
     let Source::Table(scan) = source else { return None };
+    if ex.virtual_table(scan.relation).is_some() {
+        return None;
+    }
     if !(scan.has_heap && scan.parts.is_empty() && matches!(scan.access, Access::Sequential)) {
         return None;
     }
@@ -472,7 +537,7 @@ impl Range {
 }
 
 fn join_rows(ex: &mut Exec<'_, '_>, join: &JoinSource, frame: Frame<'_>) -> Result<Vec<SourceRow>> {
-    let frame = Frame { enough: None, needed: usize::MAX, ..frame };
+    let frame = Frame { enough: None, needed: usize::MAX, most: None, ..frame };
     let left = rows(ex, &join.left, frame)?;
     let right = rows(ex, &join.right, frame)?;
     let keys = |ex: &mut Exec<'_, '_>, row: &SourceRow, of_left: bool| -> Result<Option<Vec<Value>>> {

@@ -126,6 +126,20 @@ pub(super) fn conflict(
     if !index.nulls_not_distinct && key.iter().any(Value::is_null) {
         return Ok(None);
     }
+    if let Some(known) = ex.virtual_table(table) {
+        // Of other columns than the key it is not known who has which value: nobody is taken to have it.
+        let is_key =
+            |part: &KeyPart| matches!(part, KeyPart::Slot(slot) if Some(*slot) == known.integer_slot());
+        if !matches!(index.parts.as_slice(), [part] if is_key(part)) {
+            return Ok(None);
+        }
+        let row = known.row_of(key);
+        return Ok(match ex.cx.dirty_state(table, row) {
+            DirtyState::Live => Some(Conflict::Row(row)),
+            DirtyState::Busy(xid) => Some(Conflict::Busy(xid)),
+            DirtyState::Dead => None,
+        });
+    }
     ensure_built(ex, table, index)?;
     let rows: Vec<RowKey> = {
         let state = ex.shared.get();
@@ -210,6 +224,10 @@ impl Task for UniqueTask {
         _last: StepOutcome<Tuple>,
     ) -> Result<Flow> {
         let table = Rc::clone(&self.table);
+        if m.shared.get().virtual_tables.contains_key(&table.id) {
+            // The key was looked at when the row was inserted.
+            return Ok(Flow::Done);
+        }
         if !self.entered {
             m.exec(cx, |ex| enter(ex, &table, self.row, &self.values, self.before.as_deref()))?;
             self.entered = true;

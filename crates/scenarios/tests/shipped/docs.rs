@@ -34,7 +34,10 @@ fn document_tells_the_truth(document: &str, directory: &str) {
     for name in names {
         let link = format!("(../sim-scenarios/{name}.toml)");
         let line = text.lines().find(|line| line.starts_with("| [") && line.contains(&link));
-        let figures = figures(&rehearse(&name));
+        let report = rehearse(&name);
+        let left_out = report.not_modelled.iter().find(|what| what.contains("not simulated"));
+        assert_eq!(left_out, None, "{name} has something that does not take part");
+        let figures = figures(&report);
         if !line.is_some_and(|line| line.ends_with(&figures)) {
             wrong.push(format!("{name} {figures}"));
         }

@@ -1,13 +1,15 @@
 //! The cast of a rehearsal: actors made from a scenario and a world.
 
+mod background;
+
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use sim_actors::coordinator::attempt::Backoff;
 use sim_actors::{
-    AppInstance, AppVersion, Arrivals, Background, Balancer, Burst, Connections, DeploymentSettings,
-    Ejection, Event, HealthCheck, InstanceSettings, KeySource, LockManager, Player, RateProfile,
-    RequestScript, Service, Spacing, Step, Witness, Zipf,
+    AppInstance, AppVersion, Arrivals, Balancer, Burst, Connections, DeploymentSettings, Ejection, Event,
+    HealthCheck, InstanceSettings, KeySource, LockManager, Player, RateProfile, RequestScript, Service,
+    Spacing, Step, Witness, Zipf,
 };
 use sim_clock::{ActorId, Nanos, Scheduler, Seed, Stream};
 use sql_engine::{Database, StatementId};
@@ -20,6 +22,8 @@ use crate::model::{
 };
 use crate::units::Span;
 use crate::world::World;
+
+pub(crate) use background::ScriptStep;
 
 /// The actors so far, and what the rest of them need.
 pub(crate) struct Cast<R> {
@@ -42,6 +46,8 @@ pub(crate) struct Cast<R> {
     pub(crate) told: (Vec<reports::Assumption>, Vec<String>),
     /// Who is told of every statement and wait.
     pub(crate) witness: Option<Witness>,
+    /// What each background session sends.
+    pub(crate) scripts: BTreeMap<ActorId, Vec<ScriptStep>>,
     /// The text of each prepared statement.
     pub(crate) texts: BTreeMap<StatementId, String>,
 }
@@ -74,6 +80,7 @@ impl<R> Cast<R> {
             watched: false,
             told: (Vec::new(), Vec::new()),
             witness: None,
+            scripts: BTreeMap::new(),
             texts: BTreeMap::new(),
         };
         if traffic {
@@ -205,29 +212,6 @@ impl<R> Cast<R> {
                 scheduler.set_timer(at, place, key);
             }
             self.add(name, Player::Instance(instance));
-        }
-    }
-
-    fn add_background(&mut self, scenario: &Scenario, scheduler: &mut Scheduler<Event>) {
-        for spec in &scenario.background {
-            let tables: Vec<(String, u64)> =
-                scenario.tables.iter().map(|table| (table.name.clone(), table.rows)).collect();
-            let steps: Vec<Step> =
-                spec.script(&tables).iter().map(|statement| self.step(statement, &[])).collect();
-            // A session whose tables are not there yet has nothing to do yet either.
-            if steps.iter().any(|step| self.database.check(step.statement).is_err()) {
-                continue;
-            }
-            let place = self.next_actor();
-            let session =
-                self.database.connect(Nanos::ZERO, &spec.name, with_settings(self.settings, &spec.settings));
-            self.clients.push(place);
-            let every = spec.every.map(|span| span.0);
-            let rollback = self.plain_step("ROLLBACK");
-            scheduler.set_timer(spec.start.0, place, 0);
-            let service = Seed(scenario.seed).stream(&format!("background/{}", spec.name));
-            let player = Background::new(SERVER, session, steps, every, rollback, service);
-            self.add(spec.name.clone(), Player::Background(player));
         }
     }
 

@@ -74,7 +74,7 @@ pub enum Event {
     Blocked {
         /// Who waits.
         waiter: SessionId,
-        /// The first of those whom `pg_blocking_pids` names.
+        /// The first in its way: a holder of the lock, or else a waiter ahead.
         blocker: SessionId,
     },
     /// The server opened or refused connections.

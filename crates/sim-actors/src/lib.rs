@@ -27,7 +27,7 @@ mod watch;
 mod witness;
 
 pub use arrivals::{Arrivals, Burst, RateProfile, Recorded, Replayed, SentText, Spacing, Timing};
-pub use background::Background;
+pub use background::{Background, Repetition};
 pub use balancer::Balancer;
 pub use event::{DeploymentPhase, Event, Failed, StatementStep, trace_server};
 pub use instance::{AppInstance, DeploymentSettings, Ejection, HealthCheck, InstanceSettings};

@@ -48,6 +48,7 @@ mod plan;
 mod state;
 mod temporary;
 mod value;
+mod virtual_table;
 
 pub use cost::{Durations, Instant};
 pub use database::{Database, DatabaseConfig, StatementId, TableBackup};

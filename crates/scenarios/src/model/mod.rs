@@ -27,7 +27,8 @@ pub use application::{
     ApplicationSpec, EjectionSpec, HealthCheckConnection, HealthCheckSpec, RequestRetries, RequestSpec,
     VersionSpec,
 };
-pub use background::{BackgroundSpec, BackgroundWork};
+pub(crate) use background::same_table;
+pub use background::{BackgroundSpec, BackgroundWork, DumpedTable};
 pub use budget::{Allowance, BudgetSpec};
 pub use changes::{DataMigrationSpec, ExpansionSpec, IdempotentSpec};
 pub use database::{DatabaseSpec, SettingsSpec, TableSpec};

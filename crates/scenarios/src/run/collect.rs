@@ -1,7 +1,7 @@
 //! What is collected while a scenario runs, from the event log: in memory that does not grow with
 //! the time that is simulated.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use reports::{Bar, MigrationStatement, RequestClass, Series, Track};
 use sim_actors::{DeploymentPhase, Event, Failed, StatementStep};
@@ -9,6 +9,7 @@ use sim_clock::{ActorId, Nanos};
 use transactions::{EventKind, LockMode, LockTag, SessionId};
 
 use super::histogram::Histogram;
+use crate::cast::ScriptStep;
 
 /// Intervals of a series; when they are full their length doubles.
 const INTERVALS: usize = 240;
@@ -158,6 +159,8 @@ pub(super) struct Collector {
     intervals: Vec<Interval>,
     length: Option<Nanos>,
     pub(super) pools: BTreeMap<ActorId, PoolTally>,
+    /// Connections in use and requests queued, over all pools.
+    in_pools: (u32, u32),
     waiting: BTreeMap<SessionId, (Nanos, LockTag, LockMode)>,
     pub(super) waits: Vec<(LockTag, LockMode, Waits)>,
     migration_session: Option<SessionId>,
@@ -168,19 +171,26 @@ pub(super) struct Collector {
     tracks: BTreeMap<ActorId, Track>,
     /// Whose each session is.
     owners: Vec<ActorId>,
-    /// The background sessions that are in a transaction, by actor.
-    in_transaction: BTreeSet<ActorId>,
+    /// What the background sessions send.
+    scripts: BTreeMap<ActorId, Vec<ScriptStep>>,
     pub(super) connections: (u32, u64),
 }
 
 impl Collector {
-    pub(super) fn new(classes: usize, migration: SessionId, owners: Vec<ActorId>, refused: u32) -> Self {
+    pub(super) fn new(
+        classes: usize,
+        migration: SessionId,
+        owners: Vec<ActorId>,
+        scripts: BTreeMap<ActorId, Vec<ScriptStep>>,
+        refused: u32,
+    ) -> Self {
         let connections = u32::try_from(owners.len()).unwrap_or(u32::MAX);
         Self {
             classes: (0..classes).map(|_| Class::default()).collect(),
             migration_session: Some(migration),
             connections: (connections, u64::from(refused)),
             owners,
+            scripts,
             ..Self::default()
         }
     }
@@ -214,10 +224,14 @@ impl Collector {
     fn pool(&mut self, now: Nanos, actor: ActorId, change: impl FnOnce(&mut PoolTally)) {
         let pool = self.pools.entry(actor).or_default();
         pool.changes(now);
+        let before = (pool.in_use, pool.queued);
         change(pool);
         pool.settle(now);
-        let (in_use, queued) =
-            self.pools.values().fold((0, 0), |sum, pool| (sum.0 + pool.in_use, sum.1 + pool.queued));
+        let after = (pool.in_use, pool.queued);
+        let sum = |sum: u32, before: u32, after: u32| (sum + after).saturating_sub(before);
+        let in_use = sum(self.in_pools.0, before.0, after.0);
+        let queued = sum(self.in_pools.1, before.1, after.1);
+        self.in_pools = (in_use, queued);
         let interval = self.interval(now);
         interval.in_use = interval.in_use.max(in_use);
         interval.queued = interval.queued.max(queued);
@@ -254,7 +268,7 @@ impl Collector {
                 self.connections.1 += u64::from(*refused);
             }
             Event::Migration { step, .. } => self.migration(now, *step),
-            Event::Background { step, .. } => self.background(now, actor, name, *step),
+            Event::Background { statement, step } => self.background(now, actor, name, *statement, *step),
             Event::Deployment { phase, .. } => self.deployment(now, actor, name, *phase),
             Event::Pauses { span } => {
                 if self.pauses.len() < MOST_BARS {
@@ -337,31 +351,30 @@ impl Collector {
         &mut self.tracks.entry(actor).or_insert_with(empty).bars
     }
 
-    fn background(&mut self, now: Nanos, actor: ActorId, name: &str, step: StatementStep) {
-        if step == StatementStep::Begins {
-            self.in_transaction.insert(actor);
-        }
-        let stays = self.in_transaction.contains(&actor);
+    fn background(&mut self, now: Nanos, actor: ActorId, name: &str, statement: u32, step: StatementStep) {
+        let script = self.scripts.get(&actor).and_then(|script| script.get(statement as usize)).cloned();
+        let script = script.unwrap_or_default();
         let bars = self.track(actor, name, "background");
         close(bars, now);
         if bars.len() >= MOST_BARS {
             return;
         }
-        if let StatementStep::Fails(code) = step {
-            bars.push(Bar { to_ms: ms(now), ..open_bar(now, &code.to_string(), "failed") });
-        }
         match step {
-            StatementStep::Begins => bars.push(open_bar(now, "statement", "works")),
-            _ if stays => bars.push(open_bar(now, "idle in transaction", "idle")),
-            _ => {}
+            StatementStep::Begins => bars.push(open_bar(now, &script.sql, "works")),
+            StatementStep::Fails(code) => {
+                let label = format!("{code}: {}", script.sql);
+                bars.push(Bar { to_ms: ms(now), ..open_bar(now, &label, "failed") });
+            }
+            StatementStep::Succeeds if script.leaves_open => {
+                bars.push(open_bar(now, "idle in transaction", "idle"));
+            }
+            StatementStep::Succeeds => {}
         }
     }
 
-    /// A session's transaction has ended: if its statement has, too, it is not idle in it any more.
+    /// A session's transaction has ended: it is not idle in it any more.
     fn leaves(&mut self, now: Nanos, session: SessionId) {
-        let Some(actor) = self.owners.get(session.0 as usize) else { return };
-        if self.in_transaction.remove(actor)
-            && let Some(track) = self.tracks.get_mut(actor)
+        if let Some(track) = self.owners.get(session.0 as usize).and_then(|actor| self.tracks.get_mut(actor))
             && track.bars.last().is_some_and(|bar| bar.state == "idle")
         {
             close(&mut track.bars, now);

@@ -97,7 +97,8 @@ pub fn run_before(loaded: &Loaded, mode: RunMode, onlooker: Onlooker) -> Result<
     let sessions = cast.session_names(&names);
     let recorded = loaded.trace.as_ref().map_or(0, |trace| trace.classes.len());
     let classes = scenario.traffic.len() + recorded;
-    let collector = Collector::new(classes, session, cast.clients.clone(), cast.refused);
+    let (owners, scripts) = (cast.clients.clone(), std::mem::take(&mut cast.scripts));
+    let collector = Collector::new(classes, session, owners, scripts, cast.refused);
     let collector = Rc::new(RefCell::new(collector));
     let (taking, actors) = (Rc::clone(&collector), names.clone());
     scheduler.log.observe(Box::new(move |at, actor: ActorId, event: &Event| {

@@ -319,7 +319,7 @@ impl AppInstance {
 
 /// Whether the server closes the session with such an error: FATAL ones, class 57P and the timeouts
 /// of idle sessions and whole transactions (PostgreSQL manual, appendix A).
-fn closes_session(state: SqlState) -> bool {
+pub(crate) fn closes_session(state: SqlState) -> bool {
     matches!(state.as_str(), "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P04")
 }
 

@@ -7,7 +7,7 @@ use transactions::{RowLockStrength, Step, StepContext, StepOutcome, WaitPolicy};
 
 use super::machine::{Flow, Machine, Task};
 use super::reference::AfterCheck;
-use super::scan::widened;
+use super::scan::contents;
 use super::trigger::{self, Change};
 use super::unique::{Conflict, UniqueTask, conflict, enter, key_of, violation};
 use super::{query, rows};
@@ -106,7 +106,12 @@ impl InsertTask {
             let (table, values, way) = rows::route(ex, target, row)?;
             trigger::refuse_unknown(&table, Change::Insert)?;
             rows::check(ex, &table, &values)?;
-            let key = {
+            let key = if let Some(known) = ex.virtual_table(table.id) {
+                match known.integer_slot().and_then(|slot| values.get(slot)) {
+                    Some(value) => known.row_of(std::slice::from_ref(value)),
+                    None => ex.cx.fresh_key(table.id),
+                }
+            } else {
                 let mut state = ex.shared.edit();
                 let data = state.table(table.id);
                 data.next_row += 1;
@@ -146,6 +151,7 @@ impl InsertTask {
         &mut self,
         m: &mut Machine,
         cx: &mut StepContext<'_, Tuple>,
+        key: RowKey,
         current: &Tuple,
     ) -> Result<Option<(Rc<[Value]>, Rc<[Value]>)>> {
         let statement = Rc::clone(&self.statement);
@@ -156,7 +162,7 @@ impl InsertTask {
         let proposed = Rc::clone(&row.root);
         m.exec(cx, |ex| {
             let width = table.columns.len();
-            let old = widened(ex, table.id, current, width);
+            let old = contents(ex, table.id, key, current, width);
             let both: Vec<Value> = old.iter().chain(proposed.iter()).cloned().collect();
             let env = Env::row(&both);
             if !filter.as_ref().map_or(Ok(true), |f| f.holds(ex, &env))? {
@@ -167,7 +173,9 @@ impl InsertTask {
                 new[*slot] = value.eval(ex, &env)?;
             }
             rows::generate(ex, &table, &mut new)?;
-            rows::check(ex, &table, &new)?;
+            if ex.virtual_table(table.id).is_none() {
+                rows::check(ex, &table, &new)?;
+            }
             Ok(Some((old, new.into())))
         })
     }
@@ -268,7 +276,7 @@ impl Task for InsertTask {
                 }
                 Phase::LockConflicting(key) => match std::mem::replace(&mut last, StepOutcome::Done) {
                     StepOutcome::Locked { row: current, .. } | StepOutcome::Recheck(current) => {
-                        let Some((old, new)) = self.updated(m, cx, &current)? else {
+                        let Some((old, new)) = self.updated(m, cx, key, &current)? else {
                             self.phase = Phase::NextRow;
                             continue;
                         };
@@ -332,7 +340,7 @@ pub(super) fn enter_checked(
     row: RowKey,
     values: &[Value],
 ) -> Result<()> {
-    enter(ex, table, row, values)?;
+    enter(ex, table, row, values, None)?;
     for index in table.indexes.iter().filter(|i| i.unique && i.ready) {
         if let Some(key) = key_of(ex, index, values)?
             && matches!(conflict(ex, table.id, index, &key, Some(row))?, Some(Conflict::Row(_)))

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use lock_table::SessionId;
 use rustc_hash::FxHashMap;
 use sim_clock::Nanos;
+use smallvec::SmallVec;
 use transactions::{CommandTag, Step, StepContext, StepOutcome, Stepper};
 
 use super::reference::AfterCheck;
@@ -17,6 +18,7 @@ use super::{Exec, Rows};
 use crate::error::Result;
 use crate::state::{QueryResult, Shared, StatementResult, Tuple};
 use crate::value::Value;
+use crate::virtual_table::Mark;
 
 /// What a task wants next.
 pub(crate) enum Flow {
@@ -57,6 +59,8 @@ pub(crate) struct Machine {
     pub(crate) rows_written: u64,
     /// What is to be checked when all rows are changed: foreign keys.
     pub(crate) after: Vec<AfterCheck>,
+    /// Where backfills of virtual tables have come to, if this statement changes their rows.
+    pub(crate) marks: Vec<Mark>,
 }
 
 impl Machine {
@@ -80,6 +84,7 @@ impl Machine {
             rows_read: 0,
             rows_written: 0,
             after: Vec::new(),
+            marks: Vec::new(),
         }
     }
 
@@ -108,9 +113,12 @@ impl Machine {
             step_results: step_results.to_vec(),
             stored: &mut self.stored,
             rows_read: 0,
+            unseen: 0,
+            marks: Vec::new(),
         };
         let result = what(&mut ex);
         self.rows_read += ex.rows_read;
+        self.marks.append(&mut ex.marks);
         result
     }
 
@@ -124,14 +132,16 @@ impl Machine {
 /// A statement of ours as the layer below wants it.
 pub(crate) struct StatementStepper {
     machine: Machine,
-    stack: Vec<Box<dyn Task>>,
+    stack: SmallVec<[Box<dyn Task>; 4]>,
     takes_snapshot: bool,
     is_vacuum: bool,
 }
 
 impl StatementStepper {
     pub(crate) fn new(machine: Machine, task: Box<dyn Task>) -> Self {
-        Self { machine, stack: vec![task], takes_snapshot: true, is_vacuum: false }
+        let mut stack = SmallVec::new();
+        stack.push(task);
+        Self { machine, stack, takes_snapshot: true, is_vacuum: false }
     }
 
     /// It takes no snapshot (LOCK TABLE).
@@ -149,7 +159,7 @@ impl StatementStepper {
         let m = &mut self.machine;
         let rows = m.result.take();
         let outcome = transactions::Outcome { tag: m.tag, rows: m.rows };
-        let result = StatementResult { tag: outcome.to_string(), count: m.rows, rows };
+        let result = StatementResult { outcome, count: m.rows, rows };
         m.shared.edit().session_mut(m.session).results.push(result);
         Step::Done { tag: m.tag, rows: m.rows }
     }

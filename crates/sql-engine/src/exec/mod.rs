@@ -14,6 +14,9 @@ mod reference;
 mod rows;
 mod scan;
 mod select;
+mod selection;
+mod sieve;
+mod span;
 mod trigger;
 mod unique;
 mod verify;
@@ -36,6 +39,7 @@ use crate::expr::Env;
 use crate::plan::{SubPlan, name_of};
 use crate::state::{SequenceData, Shared, Tuple};
 use crate::value::Value;
+use crate::virtual_table::{Mark, VirtualTable};
 
 /// Rows as a query returns them.
 pub(crate) type Rows = Rc<Vec<Rc<[Value]>>>;
@@ -50,6 +54,10 @@ pub(crate) struct Exec<'a, 'c> {
     pub(crate) stored: &'a mut FxHashMap<usize, Rows>,
     /// How many rows were looked at, for the cost.
     pub(crate) rows_read: u64,
+    /// Rows of virtual tables that are not among those that were made up for a query.
+    pub(crate) unseen: u64,
+    /// Where backfills of virtual tables have come to, if their rows are changed.
+    pub(crate) marks: Vec<Mark>,
 }
 
 /// Whose time a function tells.
@@ -66,6 +74,12 @@ pub(crate) enum Moment {
 impl Exec<'_, '_> {
     pub(crate) fn session(&self) -> SessionId {
         self.cx.session()
+    }
+
+    /// The table if its rows are not stored.
+    pub(crate) fn virtual_table(&self, relation: RelationId) -> Option<Rc<VirtualTable>> {
+        let state = self.shared.get();
+        if state.virtual_tables.is_empty() { None } else { state.virtual_tables.get(&relation).cloned() }
     }
 
     pub(crate) fn param(&self, at: usize) -> Result<Value> {

@@ -1,5 +1,6 @@
 //! UPDATE and DELETE, of a plan's rows and of those that a foreign key's action is about.
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use lock_table::{RelationId, RowKey};
@@ -11,7 +12,11 @@ use super::machine::{Flow, Machine, Task};
 use super::pace::Pace;
 use super::reference::AfterCheck;
 use super::rows;
-use super::scan::{Frame, Origin, SourceRow, holds, mapped, rows as source_rows, still_holds, widened};
+use super::scan::{
+    Frame, Origin, SourceRow, contents, holds, mapped, rows as source_rows, still_holds, widened,
+};
+use super::selection::{FEW, keys_of_values};
+use super::span::{Span, Targets, move_marks};
 use super::trigger::{self, Change, Verdict};
 use super::unique::UniqueTask;
 use crate::error::{Result, error, not_modelled};
@@ -19,6 +24,7 @@ use crate::expr::Env;
 use crate::plan::{ForeignKey, Source, StatementPlan, Table, WriteTarget};
 use crate::state::Tuple;
 use crate::value::Value;
+use crate::virtual_table::VirtualTable;
 
 /// What is done to which rows.
 pub(super) enum Work {
@@ -41,6 +47,9 @@ enum Phase {
     Change,
     Changed,
     Checked,
+    /// A span of a virtual table is changed in one go.
+    NextSpan,
+    Span,
 }
 
 /// A row that is to be changed.
@@ -61,12 +70,16 @@ pub(super) struct ModifyTask {
     found: std::vec::IntoIter<SourceRow>,
     current: Option<(SourceRow, Target)>,
     pace: Pace,
+    /// Spans of virtual tables, and how many rows they have together.
+    spans: VecDeque<Span>,
+    in_spans: u64,
 }
 
 impl ModifyTask {
     pub(super) fn new(work: Work) -> Self {
         let found = Vec::new().into_iter();
-        Self { work, phase: Phase::Collect, found, current: None, pace: Pace::default() }
+        let (current, pace, spans) = (None, Pace::default(), VecDeque::new());
+        Self { work, phase: Phase::Collect, found, current, pace, spans, in_spans: 0 }
     }
 
     fn change(&self) -> Change {
@@ -87,9 +100,14 @@ impl ModifyTask {
                 StatementPlan::Delete(d) => (&d.source, d.width, &d.filter, &d.cursor),
                 _ => return Ok(Vec::new()),
             },
-            Work::Action { table, fk, key, .. } => return matching(ex, table, &fk.slots, key),
+            Work::Action { table, fk, key, .. } => {
+                return match ex.virtual_table(table.id) {
+                    Some(known) => Ok(virtual_matching(ex, table, &known, &fk.slots, key, FEW)),
+                    None => matching(ex, table, &fk.slots, key),
+                };
+            }
         };
-        let frame = Frame { width, outer: None, enough: None };
+        let frame = Frame { width, outer: None, enough: None, needed: usize::MAX, most: None, passes: None };
         let mut found: Vec<SourceRow> = Vec::new();
         let mut seen: Vec<(RelationId, RowKey)> = Vec::new();
         let joined = !matches!(source, Source::Table(_));
@@ -127,7 +145,8 @@ impl ModifyTask {
                 }
             }
         };
-        let old = widened(ex, table.id, current, table.columns.len());
+        let old = contents(ex, table.id, origin.key, current, table.columns.len());
+        let is_virtual = ex.virtual_table(table.id).is_some();
         let new = match &self.work {
             Work::Action { set: None, .. } => None,
             Work::Action { fk, set: Some(set), .. } => {
@@ -153,7 +172,9 @@ impl ModifyTask {
                             new[at] = value;
                         }
                     }
-                    refuse_moves(ex, &update.target, &table, &new)?;
+                    if !is_virtual {
+                        refuse_moves(ex, &update.target, &table, &new)?;
+                    }
                     Some(new)
                 }
                 _ => None,
@@ -172,6 +193,10 @@ impl ModifyTask {
     /// The row of FROM with the target's row replaced by its latest version; nothing if it does not
     /// qualify any more.
     fn recheck(&self, ex: &mut Exec<'_, '_>, row: &SourceRow, current: &Tuple) -> Result<Option<SourceRow>> {
+        if target_origin(row).is_some_and(|o| ex.virtual_table(o.relation).is_some()) {
+            // What is in its new version is not known either.
+            return Ok(Some(row.clone()));
+        }
         match &self.work {
             Work::Action { table, fk, key, .. } => {
                 let values = widened(ex, table.id, current, table.columns.len());
@@ -271,7 +296,9 @@ impl ModifyTask {
         }
         let old = Rc::clone(&target.old);
         let version = m.exec(cx, |ex| {
-            rows::check(ex, &table, &new)?;
+            if ex.virtual_table(table.id).is_none() {
+                rows::check(ex, &table, &new)?;
+            }
             Ok(rows::version(ex, &table, Rc::clone(&new)))
         })?;
         let key_columns_changed = table.key_slots.iter().any(|s| old[*s] != new[*s]);
@@ -291,13 +318,29 @@ impl Task for ModifyTask {
             match self.phase {
                 Phase::Collect => {
                     let this = &*self;
-                    let found = m.exec(cx, |ex| this.collect(ex))?;
-                    self.pace = Pace::of(m, found.len() as u64);
+                    let targets = m.exec(cx, |ex| match &this.work {
+                        Work::Statement(plan) => Targets::of(ex, plan),
+                        Work::Action { .. } => Ok(None),
+                    })?;
+                    let found = match targets {
+                        None => m.exec(cx, |ex| this.collect(ex))?,
+                        Some(targets) => {
+                            self.in_spans = targets.in_spans();
+                            self.spans = targets.spans;
+                            targets.rows
+                        }
+                    };
+                    if self.in_spans == 0 {
+                        self.pace = Pace::of(m, found.len() as u64);
+                    }
                     self.found = found.into_iter();
                     self.phase = Phase::NextRow;
                 }
                 Phase::NextRow => {
-                    let Some(row) = self.found.next() else { return Ok(Flow::Done) };
+                    let Some(row) = self.found.next() else {
+                        self.phase = Phase::NextSpan;
+                        continue;
+                    };
                     if !self.start_row(m, cx, row)? {
                         continue;
                     }
@@ -366,6 +409,27 @@ impl Task for ModifyTask {
                     self.done(m, cx)?;
                     self.phase = Phase::NextRow;
                 }
+                Phase::NextSpan => {
+                    let Work::Statement(plan) = &self.work else { return Ok(Flow::Done) };
+                    let Some(span) = self.spans.front() else {
+                        move_marks(m, cx, plan);
+                        return Ok(Flow::Done);
+                    };
+                    let step = span.step(m, plan, self.in_spans)?;
+                    self.phase = Phase::Span;
+                    return Ok(Flow::Yield(step));
+                }
+                Phase::Span => {
+                    self.phase = Phase::NextSpan;
+                    let rows = match std::mem::replace(&mut last, StepOutcome::Done) {
+                        StepOutcome::Range { rows } => rows,
+                        _ => 0,
+                    };
+                    if let (Some(span), Work::Statement(plan)) = (self.spans.pop_front(), &self.work) {
+                        self.in_spans = self.in_spans.saturating_sub(span.rows());
+                        span.done(m, cx, plan, rows)?;
+                    }
+                }
             }
         }
     }
@@ -386,7 +450,7 @@ fn target_origin(row: &SourceRow) -> Option<&Origin> {
     row.origins.iter().find(|o| o.item == 0)
 }
 
-fn write_target(plan: &StatementPlan) -> Result<&WriteTarget> {
+pub(super) fn write_target(plan: &StatementPlan) -> Result<&WriteTarget> {
     match plan {
         StatementPlan::Update(u) => Ok(&u.target),
         StatementPlan::Delete(d) => Ok(&d.target),
@@ -408,7 +472,7 @@ pub(super) fn replaced(
     let Some(scan) = tables.into_iter().find(|s| s.item == origin.item) else {
         return Err(error("XX000", "a row of no table"));
     };
-    let part = super::scan::scanned(ex, scan, origin.relation, current);
+    let part = super::scan::scanned(ex, scan, origin.relation, current, usize::MAX);
     let mut values = row.values.to_vec();
     values[scan.offset..scan.offset + part.len().min(scan.width)]
         .clone_from_slice(&part[..part.len().min(scan.width)]);
@@ -437,6 +501,9 @@ pub(super) fn matching(
     slots: &[usize],
     key: &[Value],
 ) -> Result<Vec<SourceRow>> {
+    if let Some(known) = ex.virtual_table(table.id) {
+        return Ok(virtual_matching(ex, table, &known, slots, key, 0));
+    }
     let mut found = Vec::new();
     for (row, tuple) in keyed_rows(ex, table, slots, key)? {
         let values = widened(ex, table.id, &tuple, table.columns.len());
@@ -447,6 +514,30 @@ pub(super) fn matching(
     }
     found.sort_by_key(|(place, _)| *place);
     Ok(found.into_iter().map(|(_, row)| row).collect())
+}
+
+/// The same of a virtual table: the row with these values if they are its key or those of a unique index, else
+/// as many rows as are said.
+fn virtual_matching(
+    ex: &Exec<'_, '_>,
+    table: &Table,
+    known: &VirtualTable,
+    slots: &[usize],
+    key: &[Value],
+    others: u64,
+) -> Vec<SourceRow> {
+    let is_over = |i: &crate::plan::TableIndex| {
+        i.unique
+            && i.parts.len() == slots.len()
+            && i.parts.iter().all(|p| matches!(p, crate::plan::KeyPart::Slot(s) if slots.contains(s)))
+    };
+    let rows = if table.indexes.iter().any(is_over) { 1 } else { others };
+    let keys = keys_of_values(ex, table.id, known, slots, key, rows);
+    let row = |key: RowKey| SourceRow {
+        values: known.values(key, table.columns.len()).into(),
+        origins: smallvec::smallvec![Origin { item: 0, relation: table.id, key }],
+    };
+    keys.into_iter().map(row).collect()
 }
 
 /// Rows that may have the key: by an index over these columns if there is one.

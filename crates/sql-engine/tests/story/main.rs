@@ -3,3 +3,4 @@
 mod long_updates;
 mod migrations;
 mod server;
+mod virtual_tables;

@@ -98,7 +98,9 @@ pub fn run_before(loaded: &Loaded, mode: RunMode, onlooker: Onlooker) -> Result<
     cast.witness = watching.map(|observer| sight::witness(observer, Rc::clone(&texts)));
     let (kinds, instances) = (request_kinds(scenario), cast.instances.clone());
     let recorded = loaded.trace.as_ref().map_or(0, |trace| trace.classes.len());
-    let collector = Collector::new(kinds.len() + recorded, cast.clients.clone(), cast.refused);
+    let classes = kinds.len() + recorded;
+    let (owners, scripts) = (cast.clients.clone(), std::mem::take(&mut cast.scripts));
+    let collector = Collector::new(classes, owners, scripts, cast.refused);
     let collector = Rc::new(RefCell::new(collector));
     let (taking, actors) = (Rc::clone(&collector), names.clone());
     scheduler.log.observe(Box::new(move |at, actor: ActorId, event: &Event| {

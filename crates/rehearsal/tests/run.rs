@@ -132,3 +132,33 @@ fn arrivals(scenario: &str, folder: &tempfile::TempDir) -> Vec<(u64, u64)> {
     let when = |event: Value| (event["t_ns"].as_u64().unwrap(), event["request"].as_u64().unwrap());
     arrived.map(when).collect()
 }
+
+#[test]
+fn the_chart_shows_idle_time_only_inside_a_transaction() {
+    let bars = |report: &Value, name: &str| -> Vec<(String, String)> {
+        let tracks = report["gantt"].as_array().unwrap();
+        let track = tracks.iter().find(|track| track["name"] == name).unwrap();
+        let field = |bar: &Value, name: &str| bar[name].as_str().unwrap().to_owned();
+        let bars = track["bars"].as_array().unwrap();
+        bars.iter().map(|bar| (field(bar, "state"), field(bar, "label"))).collect()
+    };
+    let (_, report) = report(&[]);
+    let select = ("works".to_owned(), "SELECT sum(balance) FROM accounts".to_owned());
+    assert_eq!(bars(&report, "monthly report"), [select], "it is over when its SELECT is");
+}
+
+#[test]
+fn a_migration_that_retries_shows_waits_failures_and_pauses() {
+    let scenario = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/retries-and-deployment.toml");
+    let (status, report) = report(&[scenario]);
+    assert_eq!(status, Some(0), "{}", report["verdict"]);
+    let tracks = report["gantt"].as_array().unwrap();
+    let states = |name: &str| -> Vec<&str> {
+        let track = tracks.iter().find(|track| track["name"] == name).unwrap();
+        track["bars"].as_array().unwrap().iter().map(|bar| bar["state"].as_str().unwrap()).collect()
+    };
+    let attempt = ["waits", "failed", "sleeps"];
+    assert_eq!(states("migration"), [&[attempt; 4].concat()[..], &["works"]].concat());
+    assert_eq!(states("careless script"), ["works", "idle", "works", "idle", "works"]);
+    assert_eq!(states("shop-1").last(), Some(&"serving"));
+}

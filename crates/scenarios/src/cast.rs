@@ -24,6 +24,7 @@ use crate::units::Span;
 use crate::world::World;
 
 pub(crate) use application::Instance;
+pub(crate) use background::ScriptStep;
 pub(crate) use kinds::{RequestKind, request_kinds};
 
 /// The actors so far, and what the rest of them need.
@@ -49,6 +50,8 @@ pub(crate) struct Cast<R> {
     pub(crate) told: (Vec<reports::Assumption>, Vec<String>),
     /// Who is told of every statement and wait.
     pub(crate) witness: Option<Witness>,
+    /// What each background session sends.
+    pub(crate) scripts: BTreeMap<ActorId, Vec<ScriptStep>>,
     /// The text of each prepared statement.
     pub(crate) texts: BTreeMap<StatementId, String>,
 }
@@ -83,6 +86,7 @@ impl<R> Cast<R> {
             start_check,
             told: (Vec::new(), Vec::new()),
             witness: None,
+            scripts: BTreeMap::new(),
             texts: BTreeMap::new(),
         };
         if traffic {

@@ -104,6 +104,16 @@ impl LockManager {
         }
     }
 
+    fn tell_transition(&mut self, now: Nanos, event: ServerEvent) {
+        if event.kind == EventKind::Waits {
+            let behind = self.database.blockers(event.session);
+            let wait = SessionStep::Waits { mode: event.mode, tag: event.tag, behind: &behind };
+            self.tell(now, event.session, wait);
+        } else if let Some(step) = step_of(event.kind, self.database.state(event.session)) {
+            self.tell(now, event.session, step);
+        }
+    }
+
     /// Notes what a session sends, before it is carried out.
     fn sends(&mut self, now: Nanos, session: SessionId, sent: impl Fn() -> Sent) {
         if let Some(watch) = &mut self.watch {
@@ -297,19 +307,13 @@ impl LockManager {
 
     /// Keeps what reports are made of.
     fn notice(&mut self, event: ServerEvent, cx: &mut Context<'_, Message, Event>) {
-        if event.kind == EventKind::Waits {
-            if let Some(blocker) = self.database.first_blocker(event.session) {
-                cx.log(Event::Blocked { waiter: event.session, blocker });
-            }
-            if self.witness.is_some() {
-                let behind = self.database.blockers(event.session);
-                let wait = SessionStep::Waits { mode: event.mode, tag: event.tag, behind: &behind };
-                self.tell(cx.now(), event.session, wait);
-            }
-        } else if self.witness.is_some()
-            && let Some(step) = step_of(event.kind, self.database.state(event.session))
+        if event.kind == EventKind::Waits
+            && let Some(blocker) = self.database.first_blocker(event.session)
         {
-            self.tell(cx.now(), event.session, step);
+            cx.log(Event::Blocked { waiter: event.session, blocker });
+        }
+        if self.witness.is_some() {
+            self.tell_transition(cx.now(), event);
         }
         if let Some(watch) = &mut self.watch
             && watch.notice(event.kind, event.session, cx.now())

@@ -6,7 +6,7 @@ use super::chart::{Band, Chart, Key, LEFT, RIGHT, Scale, Time, axis_labels, open
 use super::markup::escape;
 use crate::text::shorten;
 use crate::units::{as_f64, count, duration, whole};
-use crate::{Report, Track};
+use crate::{Bar, Report, Track};
 
 /// Bars of a migration beyond these are marked as one span: a hundred stripes would hide the curves.
 const BANDS: usize = 60;
@@ -223,9 +223,11 @@ fn gantt_row(track: &Track, y: f64, time: Time) -> String {
         escape(&track.name),
         y + ROW - 3.0
     );
-    for bar in &track.bars {
+    // A failure may be a mere stroke: nothing covers it.
+    let (failed, others): (Vec<&Bar>, Vec<&Bar>) = track.bars.iter().partition(|bar| bar.state == "failed");
+    for bar in others.into_iter().chain(failed) {
         let (from, to) = (time.x(bar.from_ms), time.x(bar.to_ms));
-        let width = (to - from).max(1.5);
+        let width = (to - from).max(2.0);
         let (state, label) = (class_of(&bar.state), shorten(&bar.label, 200));
         let _ = write!(
             out,

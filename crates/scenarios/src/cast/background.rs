@@ -8,7 +8,7 @@ use sim_clock::{Nanos, Scheduler, Seed};
 use transactions::{BackendRole, SessionSettings};
 
 use super::{Cast, SERVER, with_settings};
-use crate::model::{BackgroundSpec, BackgroundWork, DumpedTable, Scenario};
+use crate::model::{BackgroundSpec, BackgroundWork, DumpedTable, Scenario, StatementSpec};
 use crate::units::Span;
 
 /// When a worker that had to give way comes again: `autovacuum_naptime`, 1 min by default (manual, section 19.10).
@@ -32,6 +32,7 @@ impl<R> Cast<R> {
                 continue;
             }
             let place = self.next_actor();
+            self.scripts.insert(place, told(&script));
             let settings =
                 SessionSettings { role: role(spec), ..with_settings(self.settings, &spec.settings) };
             let session = self.database.connect(Nanos::ZERO, &spec.name, settings);
@@ -45,6 +46,32 @@ impl<R> Cast<R> {
             self.add(spec.name.clone(), Player::Background(player));
         }
     }
+}
+
+/// A statement of a background session, for whoever draws it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ScriptStep {
+    /// Its text, whitespace folded.
+    pub(crate) sql: String,
+    /// Whether a transaction is open after it.
+    pub(crate) leaves_open: bool,
+}
+
+fn told(script: &[StatementSpec]) -> Vec<ScriptStep> {
+    let mut open = false;
+    let step = |statement: &StatementSpec| {
+        let sql = statement.sql.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut words = sql.split([' ', ';']).map(str::to_ascii_uppercase);
+        match words.next().as_deref() {
+            Some("BEGIN" | "START") => open = true,
+            Some("COMMIT" | "END" | "ABORT") => open = false,
+            // Back to a savepoint is not out of the transaction.
+            Some("ROLLBACK") if !words.any(|word| word == "TO") => open = false,
+            _ => {}
+        }
+        ScriptStep { sql, leaves_open: open }
+    };
+    script.iter().map(step).collect()
 }
 
 fn role(spec: &BackgroundSpec) -> BackendRole {
@@ -115,5 +142,19 @@ impl<'s> Sizes<'s> {
         let cost = pages.saturating_mul(miss).saturating_add(spec.dead_rows.min(pages) * PAGE_DIRTY);
         let naps = Span(Nanos((cost / COST_LIMIT).saturating_mul(COST_DELAY.0)));
         Some(naps.max(self.time(table.id, WorkKind::Vacuum { freeze: false })))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_is_in_a_transaction_between_begin_and_its_end() {
+        let script = ["SELECT 1", "begin;", "SELECT 2", "ROLLBACK TO a", "COMMIT", "SELECT 3"];
+        let statement = |sql: &&str| StatementSpec { sql: (*sql).to_owned(), ..StatementSpec::default() };
+        let told = told(&script.iter().map(statement).collect::<Vec<_>>());
+        let open: Vec<bool> = told.iter().map(|step| step.leaves_open).collect();
+        assert_eq!(open, [false, true, true, true, false, false]);
     }
 }

@@ -1,7 +1,7 @@
 //! What is collected while a scenario runs, from the event log: in memory that does not grow with
 //! the time that is simulated.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use reports::{Bar, MigrationStatement, RequestClass, Series, Track};
 use sim_actors::{DeploymentPhase, Event, Failed, StatementStep};
@@ -9,6 +9,7 @@ use sim_clock::{ActorId, Nanos};
 use transactions::{EventKind, LockMode, LockTag, SessionId};
 
 use super::histogram::Histogram;
+use crate::cast::ScriptStep;
 
 /// Intervals of a series; when they are full their length doubles.
 const INTERVALS: usize = 240;
@@ -172,18 +173,24 @@ pub(super) struct Collector {
     tracks: BTreeMap<ActorId, Track>,
     /// Whose each session is.
     owners: Vec<ActorId>,
-    /// The background sessions that are in a transaction, by actor.
-    in_transaction: BTreeSet<ActorId>,
+    /// What the background sessions send.
+    scripts: BTreeMap<ActorId, Vec<ScriptStep>>,
     pub(super) connections: (u32, u64),
 }
 
 impl Collector {
-    pub(super) fn new(classes: usize, owners: Vec<ActorId>, refused: u32) -> Self {
+    pub(super) fn new(
+        classes: usize,
+        owners: Vec<ActorId>,
+        scripts: BTreeMap<ActorId, Vec<ScriptStep>>,
+        refused: u32,
+    ) -> Self {
         let connections = u32::try_from(owners.len()).unwrap_or(u32::MAX);
         Self {
             classes: (0..classes).map(|_| Class::default()).collect(),
             connections: (connections, u64::from(refused)),
             owners,
+            scripts,
             ..Self::default()
         }
     }
@@ -264,7 +271,7 @@ impl Collector {
             Event::Migration { session, statement, step } => {
                 self.migration(now, *session, *statement as usize, *step);
             }
-            Event::Background { step, .. } => self.background(now, actor, name, *step),
+            Event::Background { statement, step } => self.background(now, actor, name, *statement, *step),
             Event::Deployment { phase, .. } => self.deployment(now, actor, name, *phase),
             Event::Pauses { span } => {
                 if self.pauses.len() < MOST_BARS {
@@ -350,31 +357,30 @@ impl Collector {
         &mut self.tracks.entry(actor).or_insert_with(empty).bars
     }
 
-    fn background(&mut self, now: Nanos, actor: ActorId, name: &str, step: StatementStep) {
-        if step == StatementStep::Begins {
-            self.in_transaction.insert(actor);
-        }
-        let stays = self.in_transaction.contains(&actor);
+    fn background(&mut self, now: Nanos, actor: ActorId, name: &str, statement: u32, step: StatementStep) {
+        let script = self.scripts.get(&actor).and_then(|script| script.get(statement as usize)).cloned();
+        let script = script.unwrap_or_default();
         let bars = self.track(actor, name, "background");
         close(bars, now);
         if bars.len() >= MOST_BARS {
             return;
         }
-        if let StatementStep::Fails(code) = step {
-            bars.push(Bar { to_ms: ms(now), ..open_bar(now, &code.to_string(), "failed") });
-        }
         match step {
-            StatementStep::Begins => bars.push(open_bar(now, "statement", "works")),
-            _ if stays => bars.push(open_bar(now, "idle in transaction", "idle")),
-            _ => {}
+            StatementStep::Begins => bars.push(open_bar(now, &script.sql, "works")),
+            StatementStep::Fails(code) => {
+                let label = format!("{code}: {}", script.sql);
+                bars.push(Bar { to_ms: ms(now), ..open_bar(now, &label, "failed") });
+            }
+            StatementStep::Succeeds if script.leaves_open => {
+                bars.push(open_bar(now, "idle in transaction", "idle"));
+            }
+            StatementStep::Succeeds => {}
         }
     }
 
-    /// A session's transaction has ended: if its statement has, too, it is not idle in it any more.
+    /// A session's transaction has ended: it is not idle in it any more.
     fn leaves(&mut self, now: Nanos, session: SessionId) {
-        let Some(actor) = self.owners.get(session.0 as usize) else { return };
-        if self.in_transaction.remove(actor)
-            && let Some(track) = self.tracks.get_mut(actor)
+        if let Some(track) = self.owners.get(session.0 as usize).and_then(|actor| self.tracks.get_mut(actor))
             && track.bars.last().is_some_and(|bar| bar.state == "idle")
         {
             close(&mut track.bars, now);

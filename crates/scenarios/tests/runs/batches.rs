@@ -40,6 +40,16 @@ fn an_update_in_batches_changes_every_row_once_and_rests_between() {
 }
 
 #[test]
+fn batches_of_a_table_without_data_go_through_its_keys() {
+    let data = "rows = 500\ndata = \"INSERT INTO orders SELECT i, 'new' FROM generate_series(1, $1) AS i\"";
+    assert!(SHOP.contains(data));
+    let big = SHOP.replace(data, "rows = 100_000");
+    let migration = "[migration]\nfiles = [\"0001_fill.sql\"]\nbatch_size = 20_000\n";
+    let report = run(&[&big, WEB, migration], &[("0001_fill.sql", "UPDATE orders SET state = 'old';")]);
+    assert_eq!((report.migration.failure.as_deref(), updates(&report)), (None, 5));
+}
+
+#[test]
 fn batches_keep_requests_waiting_for_a_batch_and_not_for_the_whole_step() {
     let (whole, batches) = (migrated("", FILL), migrated("batch_size = 20\nbatch_pause = \"50 ms\"", FILL));
     let (whole, batches) = (class(&whole, "web/read").max_ms, class(&batches, "web/read").max_ms);

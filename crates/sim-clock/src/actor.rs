@@ -67,6 +67,18 @@ impl<E: Traced> Scheduler<E> {
         self.timers.set(at, Due { owner, key });
     }
 
+    /// Closes the present instant and takes the timers of the next, unless the run is over: for loops that call
+    /// their state machines themselves.
+    pub fn next_instant(&mut self, due: &mut Vec<Due>) -> bool {
+        self.close_instant();
+        self.advance(due)
+    }
+
+    /// Writes to the event log from such a loop, in the place of an actor.
+    pub fn log(&mut self, round: u32, actor: ActorId, event: E) {
+        self.log.push(round, actor, event);
+    }
+
     /// Moves to the next instant and takes its timers, unless the run is over.
     pub(crate) fn advance(&mut self, due: &mut Vec<Due>) -> bool {
         match self.timers.next_deadline() {

@@ -120,3 +120,10 @@ pub struct TableSpec {
     /// and nothing is known of what else is in them.
     pub data: Option<String>,
 }
+
+impl TableSpec {
+    /// Whether it is about that table.
+    pub(crate) fn is_called(&self, schema: &str, table: &str) -> bool {
+        super::same_table(&self.name, schema, table)
+    }
+}

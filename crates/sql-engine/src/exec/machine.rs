@@ -10,6 +10,7 @@ use std::rc::Rc;
 use lock_table::SessionId;
 use rustc_hash::FxHashMap;
 use sim_clock::Nanos;
+use smallvec::SmallVec;
 use transactions::{CommandTag, Step, StepContext, StepOutcome, Stepper};
 
 use super::reference::AfterCheck;
@@ -134,14 +135,16 @@ impl Machine {
 /// A statement of ours as the layer below wants it.
 pub(crate) struct StatementStepper {
     machine: Machine,
-    stack: Vec<Box<dyn Task>>,
+    stack: SmallVec<[Box<dyn Task>; 4]>,
     takes_snapshot: bool,
     is_vacuum: bool,
 }
 
 impl StatementStepper {
     pub(crate) fn new(machine: Machine, task: Box<dyn Task>) -> Self {
-        Self { machine, stack: vec![task], takes_snapshot: true, is_vacuum: false }
+        let mut stack = SmallVec::new();
+        stack.push(task);
+        Self { machine, stack, takes_snapshot: true, is_vacuum: false }
     }
 
     /// It takes no snapshot (LOCK TABLE).
@@ -159,7 +162,7 @@ impl StatementStepper {
         let m = &mut self.machine;
         let rows = m.result.take();
         let outcome = transactions::Outcome { tag: m.tag, rows: m.rows };
-        let result = StatementResult { tag: outcome.to_string(), count: m.rows, rows };
+        let result = StatementResult { outcome, count: m.rows, rows };
         m.shared.edit().session_mut(m.session).results.push(result);
         Step::Done { tag: m.tag, rows: m.rows }
     }

@@ -16,6 +16,7 @@ mod rows;
 mod scan;
 mod select;
 mod selection;
+mod sieve;
 mod span;
 mod trigger;
 mod unique;

@@ -107,7 +107,8 @@ impl ModifyTask {
                 };
             }
         };
-        let frame = Frame { width, outer: None, enough: None, filter, most: None, passes: None };
+        let frame =
+            Frame { width, outer: None, enough: None, needed: usize::MAX, filter, most: None, passes: None };
         let mut found: Vec<SourceRow> = Vec::new();
         let mut seen: Vec<(RelationId, RowKey)> = Vec::new();
         let joined = !matches!(source, Source::Table(_));
@@ -354,7 +355,9 @@ impl Task for ModifyTask {
                 Phase::Worked => {
                     self.phase = Phase::Change;
                     let Some((_, target)) = &self.current else { continue };
-                    trigger::refuse_unknown(&target.table, self.change())?;
+                    if !m.shared.get().virtual_tables.contains_key(&target.table.id) {
+                        trigger::refuse_unknown(&target.table, self.change())?;
+                    }
                     let locks_first = trigger::has_before_row(&target.table, self.change());
                     let (relation, key) = (target.table.id, target.key);
                     let strength = strength(target);
@@ -415,7 +418,7 @@ impl Task for ModifyTask {
                         move_marks(m, cx, plan);
                         return Ok(Flow::Done);
                     };
-                    let step = span.step(m, plan, self.in_spans)?;
+                    let step = span.step(m, plan, self.in_spans);
                     self.phase = Phase::Span;
                     return Ok(Flow::Yield(step));
                 }
@@ -472,7 +475,7 @@ pub(super) fn replaced(
     let Some(scan) = tables.into_iter().find(|s| s.item == origin.item) else {
         return Err(error("XX000", "a row of no table"));
     };
-    let part = super::scan::scanned(ex, scan, origin.relation, current);
+    let part = super::scan::scanned(ex, scan, origin.relation, current, usize::MAX);
     let mut values = row.values.to_vec();
     values[scan.offset..scan.offset + part.len().min(scan.width)]
         .clone_from_slice(&part[..part.len().min(scan.width)]);

@@ -8,9 +8,10 @@ use sql_syntax::ast::SetOp;
 use transactions::RowLockStrength;
 
 use super::scan::{Frame, SourceRow, holds, rows};
+use super::sieve::columns_read;
 use super::{Exec, Rows};
 use crate::error::{Result, error};
-use crate::expr::{AggregateCall, Env, Typed, finish};
+use crate::expr::{Aggregate, AggregateCall, Env, Typed, finish};
 use crate::plan::{Grouping, QueryPlan, SelectPlan, SortKey, SortValue, Tail};
 use crate::value::{Type, Value, cast};
 
@@ -148,10 +149,12 @@ fn order(a: &Value, b: &Value, descending: bool, nulls_first: bool) -> Ordering 
 }
 
 /// How many rows of FROM are wanted.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub(super) struct Wanted {
     /// So many, if they come in the order that is asked for.
     pub(super) enough: Option<usize>,
+    /// So many leading columns of a table that stands alone.
+    pub(super) needed: usize,
     /// So many of a virtual table, in whatever order.
     pub(super) most: Option<usize>,
     /// None that others hold a lock on that conflicts with this.
@@ -165,18 +168,20 @@ pub(super) fn candidates(
     outer: Option<&Env<'_>>,
     wanted: Wanted,
 ) -> Result<Vec<SourceRow>> {
-    let Wanted { enough, most, passes } = wanted;
+    let Wanted { enough, needed, most, passes } = wanted;
     let ordered = select.ordered_scan();
     let hint = ordered.and_then(|descending| enough.map(|n| (n, descending)));
-    let frame = Frame { width: select.width, outer, enough: hint, filter: &select.filter, most, passes };
+    let frame =
+        Frame { width: select.width, outer, enough: hint, needed, filter: &select.filter, most, passes };
+    let found_there = rows(ex, &select.source, frame)?;
+    if select.filter.is_empty() {
+        return Ok(found_there);
+    }
     let mut found = Vec::new();
-    for row in rows(ex, &select.source, frame)? {
+    for row in found_there {
         // What is in the rows of a virtual table is not known.
-        let is_known = || row.origins.iter().all(|o| ex.virtual_table(o.relation).is_none());
-        if select.filter.is_empty()
-            || !is_known()
-            || holds(ex, &select.filter, &Env { row: &row.values, outer })?
-        {
+        let is_known = row.origins.iter().all(|o| ex.virtual_table(o.relation).is_none());
+        if !is_known || holds(ex, &select.filter, &Env { row: &row.values, outer })? {
             found.push(row);
         }
     }
@@ -187,13 +192,19 @@ fn select_rows(ex: &mut Exec<'_, '_>, select: &SelectPlan, outer: Option<&Env<'_
     let (skip, take) = limits(ex, select.offset.as_ref(), select.limit.as_ref(), outer)?;
     let plain = select.grouping.is_none() && !select.is_distinct && select.distinct.is_none();
     let enough = (plain && take != usize::MAX).then(|| skip.saturating_add(take));
-    let seen = ex.unseen;
     let most = (take != usize::MAX).then(|| skip.saturating_add(take)).filter(|_| plain);
-    let found = candidates(ex, select, outer, Wanted { enough, most, passes: None })?;
-    let unseen = usize::try_from(ex.unseen - seen).unwrap_or(usize::MAX);
-    let grouped: Vec<Row> = match &select.grouping {
-        None => found.into_iter().map(|r| r.values).collect(),
-        Some(grouping) => group(ex, select, grouping, (found, unseen), outer)?,
+    let grouped: Vec<Row> = match (&select.grouping, count_alone(ex, select)) {
+        (_, Some(counts)) => vec![counts],
+        (grouping, None) => {
+            let seen = ex.unseen;
+            let wanted = Wanted { enough, needed: columns_read(select), most, passes: None };
+            let found = candidates(ex, select, outer, wanted)?;
+            let unseen = usize::try_from(ex.unseen - seen).unwrap_or(usize::MAX);
+            match grouping {
+                None => found.into_iter().map(|r| r.values).collect(),
+                Some(grouping) => group(ex, select, grouping, (found, unseen), outer)?,
+            }
+        }
     };
     let mut keyed: Vec<(Vec<Value>, Row)> = Vec::with_capacity(grouped.len());
     let sorts = !select.order_by.is_empty();
@@ -218,6 +229,20 @@ fn select_rows(ex: &mut Exec<'_, '_>, select: &SelectPlan, outer: Option<&Env<'_
         return Ok(cut.collect());
     }
     cut.map(|row| project(ex, select, &Env { row: &row, outer })).collect()
+}
+
+/// The one row of a query that only counts its table's rows: they need not be put together for it.
+fn count_alone(ex: &mut Exec<'_, '_>, select: &SelectPlan) -> Option<Row> {
+    let grouping = select.grouping.as_ref()?;
+    let counts = |call: &AggregateCall| call.function == Aggregate::CountRows && call.filter.is_none();
+    let is_plain = grouping.keys.is_empty() && grouping.having.is_none() && select.filter.is_empty();
+    if !is_plain || !grouping.aggregates.iter().all(counts) {
+        return None;
+    }
+    let count = i64::try_from(super::scan::counted(ex, &select.source)?).ok()?;
+    let mut values = vec![Value::Null; select.width];
+    values.resize(select.width + grouping.aggregates.len(), Value::Int(count));
+    Some(values.into())
 }
 
 /// The values that a row is sorted by: first those of DISTINCT ON.

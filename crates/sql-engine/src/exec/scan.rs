@@ -10,6 +10,7 @@ use sql_syntax::ast::JoinKind;
 use transactions::RowLockStrength;
 
 use super::selection::Selection;
+use super::sieve::Sieve;
 use super::{Exec, join, unique};
 use crate::error::{Result, error};
 use crate::expr::{Arithmetic, Comparison, Env, Typed};
@@ -42,6 +43,8 @@ pub(super) struct Frame<'e> {
     pub(super) enough: Option<(usize, bool)>,
     /// The conditions that are looked at afterwards: of a virtual table's rows they may name the keys.
     pub(super) filter: &'e [Typed],
+    /// Of a table that stands alone, that many leading columns are enough.
+    pub(super) needed: usize,
     /// That many rows of a virtual table are enough.
     pub(super) most: Option<usize>,
     /// Rows on which others hold conflicting locks are passed over (SKIP LOCKED).
@@ -153,13 +156,14 @@ pub(super) fn scanned(
     scan: &TableScan,
     relation: RelationId,
     tuple: &Tuple,
+    needed: usize,
 ) -> Rc<[Value]> {
     match scan.parts.iter().find(|(part, _)| *part == relation) {
         Some((_, map)) => {
             let width = map.iter().flatten().max().map_or(0, |at| at + 1);
             mapped(&widened(ex, relation, tuple, width), map).into()
         }
-        None => widened(ex, relation, tuple, scan.width),
+        None => widened(ex, relation, tuple, scan.width.min(needed)),
     }
 }
 
@@ -253,10 +257,7 @@ fn own_rows(
     let relation = scan.relation;
     let index = |id: RelationId| scan.indexes.iter().find(|i| i.id == id);
     let keys: Vec<RowKey> = match &scan.access {
-        Access::Sequential => {
-            let found = ex.cx.scan(relation);
-            return in_place_order(found, |key, tuple| add_row(ex, scan, relation, key, &tuple, frame, rows));
-        }
+        Access::Sequential => return sequential_rows(ex, scan, frame, rows),
         Access::Index { index: id, equal, low, high } => {
             let Some(index) = index(*id) else { return Ok(()) };
             let env = frame.env(&[]);
@@ -311,6 +312,56 @@ fn walks_indexes(ex: &Exec<'_, '_>) -> bool {
     is_off("enable_seqscan") && is_off("enable_bitmapscan")
 }
 
+/// All rows of the table itself that satisfy the filter.
+fn sequential_rows(
+    ex: &mut Exec<'_, '_>,
+    scan: &TableScan,
+    frame: Frame<'_>,
+    rows: &mut Vec<SourceRow>,
+) -> Result<()> {
+    let relation = scan.relation;
+    let mut found = Vec::new();
+    if sift(ex, scan, &mut |key, tuple| found.push((key, tuple.clone()))).is_none() {
+        let found = ex.cx.scan(relation);
+        return in_place_order(found, |key, tuple| add_row(ex, scan, relation, key, &tuple, frame, rows));
+    }
+    found.sort_by_key(|(_, tuple)| tuple.place);
+    rows.reserve(found.len());
+    rows.extend(found.iter().map(|(key, tuple)| source_row(ex, scan, relation, *key, tuple, frame)));
+    Ok(())
+}
+
+/// Shows the rows of the table itself that satisfy the filter; nothing if the filter needs more than the rows.
+fn sift(ex: &mut Exec<'_, '_>, scan: &TableScan, each: &mut dyn FnMut(RowKey, &Tuple)) -> Option<()> {
+    let (shared, params) = (ex.shared, ex.params);
+    let state = shared.get();
+    let missing = state.tables.get(&scan.relation).map_or(&[][..], |t| &t.missing);
+    let sieve = Sieve::new(&scan.filter, scan.offset, missing, params)?;
+    let mut read = 0;
+    ex.cx.for_each_row(scan.relation, |key, tuple| {
+        read += 1;
+        if sieve.passes(tuple.values()) {
+            each(key, tuple);
+        }
+    });
+    ex.rows_read += read;
+    Some(())
+}
+
+/// How many rows a source has, where no more than counting is needed; nothing if it takes more.
+pub(super) fn counted(ex: &mut Exec<'_, '_>, source: &Source) -> Option<usize> {
+    let Source::Table(scan) = source else { return None };
+    if ex.virtual_table(scan.relation).is_some() {
+        return None;
+    }
+    if !(scan.has_heap && scan.parts.is_empty() && matches!(scan.access, Access::Sequential)) {
+        return None;
+    }
+    let mut count = 0;
+    sift(ex, scan, &mut |_, _| count += 1)?;
+    Some(count)
+}
+
 /// Rows in the order of the index, no more than are wanted.
 fn ordered_rows(
     ex: &mut Exec<'_, '_>,
@@ -354,15 +405,28 @@ fn add_row(
     rows: &mut Vec<SourceRow>,
 ) -> Result<bool> {
     ex.rows_read += 1;
-    let mut values = scanned(ex, scan, relation, tuple);
+    let row = source_row(ex, scan, relation, key, tuple, frame);
+    if holds(ex, &scan.filter, &frame.env(&row.values))? {
+        rows.push(row);
+    }
+    Ok(true)
+}
+
+/// A row of a table as a row of FROM.
+fn source_row(
+    ex: &Exec<'_, '_>,
+    scan: &TableScan,
+    relation: RelationId,
+    key: RowKey,
+    tuple: &Tuple,
+    frame: Frame<'_>,
+) -> SourceRow {
+    let mut values = scanned(ex, scan, relation, tuple, frame.needed);
     if scan.offset > 0 || frame.width > scan.width {
         values = placed(&values, scan.offset, frame.width).into();
     }
-    if holds(ex, &scan.filter, &frame.env(&values))? {
-        let origin = Origin { item: scan.item, relation, key };
-        rows.push(SourceRow { values, origins: SmallVec::from_elem(origin, 1) });
-    }
-    Ok(true)
+    let origin = Origin { item: scan.item, relation, key };
+    SourceRow { values, origins: SmallVec::from_elem(origin, 1) }
 }
 
 /// A stretch of an index.
@@ -412,7 +476,10 @@ impl Range {
         if self.is_empty() {
             return found;
         }
-        for (entry, rows) in data.entries.range(self.start()..) {
+        if self.equal.len() == index.parts.len() {
+            return data.entries.get(&self.equal[..]).map_or(found, |rows| rows.to_vec());
+        }
+        for (entry, rows) in data.entries.range_from(&*self.start()) {
             match self.takes(entry) {
                 None => break,
                 Some(true) => found.extend(rows.iter().copied()),
@@ -447,8 +514,9 @@ impl Range {
             last.is_some()
         };
         if descending {
-            let end = after.map_or(Bound::Unbounded, |a| Bound::Excluded(Box::from(a)));
-            let range = data.entries.range((Bound::Included(self.start()), end)).rev();
+            let start = self.start();
+            let end = after.map_or(Bound::Unbounded, Bound::Excluded);
+            let range = data.entries.range::<[Value]>((Bound::Included(&*start), end)).rev();
             for (entry, rows) in range {
                 // Walking down from the end, entries beyond the stretch come first.
                 if self.takes(entry) == Some(true) && add(entry, rows) {
@@ -456,11 +524,9 @@ impl Range {
                 }
             }
         } else {
-            let start = match after {
-                Some(after) => Bound::Excluded(Box::from(after)),
-                None => Bound::Included(self.start()),
-            };
-            for (entry, rows) in data.entries.range((start, Bound::Unbounded)) {
+            let first = self.start();
+            let start = after.map_or(Bound::Included(&*first), Bound::Excluded);
+            for (entry, rows) in data.entries.range::<[Value]>((start, Bound::Unbounded)) {
                 match self.takes(entry) {
                     None => break,
                     Some(true) if add(entry, rows) => break,
@@ -473,7 +539,7 @@ impl Range {
 }
 
 fn join_rows(ex: &mut Exec<'_, '_>, source: &JoinSource, frame: Frame<'_>) -> Result<Vec<SourceRow>> {
-    let frame = Frame { enough: None, most: None, ..frame };
+    let frame = Frame { enough: None, needed: usize::MAX, most: None, ..frame };
     let left = rows(ex, &source.left, frame)?;
     let right = match join::partners(ex, source, &left, frame)? {
         Some(found) => found,

@@ -71,7 +71,8 @@ impl SelectTask {
             let mut keyed = Vec::new();
             let most = if take == usize::MAX { LOCKED } else { skip.saturating_add(take) };
             let skips = select.locking.iter().find(|l| l.policy == WaitPolicy::Skip);
-            let wanted = Wanted { enough: None, most: Some(most), passes: skips.map(|l| l.strength) };
+            let passes = skips.map(|l| l.strength);
+            let wanted = Wanted { enough: None, needed: usize::MAX, most: Some(most), passes };
             for row in candidates(ex, select, None, wanted)? {
                 keyed.push((sort_keys(ex, select, &Env::row(&row.values))?, row));
             }

@@ -78,7 +78,14 @@ fn widest(index: &TableIndex) -> usize {
 }
 
 /// Puts a row's entries into the indexes whose entries are kept, and those that have to be unique.
-pub(super) fn enter(ex: &mut Exec<'_, '_>, table: &Table, row: RowKey, values: &[Value]) -> Result<()> {
+/// An update that left the key as it was finds its entry there.
+pub(super) fn enter(
+    ex: &mut Exec<'_, '_>,
+    table: &Table,
+    row: RowKey,
+    values: &[Value],
+    before: Option<&[Value]>,
+) -> Result<()> {
     for index in &table.indexes {
         let kept = ex.shared.get().indexes.contains_key(&index.id);
         let checked = index.unique && index.ready;
@@ -87,6 +94,11 @@ pub(super) fn enter(ex: &mut Exec<'_, '_>, table: &Table, row: RowKey, values: &
         }
         ensure_built(ex, table.id, index)?;
         let Some(key) = key_of(ex, index, values)? else { continue };
+        if let Some(before) = before
+            && key_of(ex, index, before)?.as_ref() == Some(&key)
+        {
+            continue;
+        }
         if let Some(data) = ex.shared.edit().indexes.get_mut(&index.id) {
             data.add(key, row);
         }
@@ -217,7 +229,7 @@ impl Task for UniqueTask {
             return Ok(Flow::Done);
         }
         if !self.entered {
-            m.exec(cx, |ex| enter(ex, &table, self.row, &self.values))?;
+            m.exec(cx, |ex| enter(ex, &table, self.row, &self.values, self.before.as_deref()))?;
             self.entered = true;
         }
         while let Some(index) = table.indexes.get(self.next) {

@@ -1,6 +1,6 @@
 //! An ordered map whose clones share everything that neither of them has changed since.
 //!
-//! A catalog is copied whenever a transaction starts to change it, and most copies are thrown away (the statement
+//! The catalog, for one, is copied whenever a transaction starts to change it, and most copies are thrown away (the statement
 //! failed, the transaction rolled back). With path copying a clone costs one reference count, and a change copies
 //! the nodes between the root and one leaf: the history of a catalog with 30,000 relations stays linear in the
 //! number of changes.
@@ -8,7 +8,9 @@
 //! Two levels are enough: a directory of leaves, each leaf a sorted run of at most `LEAF` entries. Invariants:
 //! no leaf is empty, and the keys of a leaf are all less than those of the next.
 
-use std::{borrow::Borrow, rc::Rc};
+use std::borrow::Borrow;
+use std::ops::{Bound, RangeBounds};
+use std::rc::Rc;
 
 /// Entries of a leaf before it splits.
 const LEAF: usize = 64;
@@ -132,23 +134,55 @@ impl<K: Ord + Clone, V: Clone> PersistentMap<K, V> {
     }
 
     /// The entries from `start` on, in the order of their keys.
-    pub fn range_from<'a, Q: Ord + ?Sized>(
-        &'a self,
-        start: &Q,
-    ) -> impl Iterator<Item = (&'a K, &'a V)> + use<'a, K, V, Q>
+    pub fn range_from<'a, Q: Ord + ?Sized>(&'a self, start: &Q) -> Range<'a, K, V>
     where
         K: Borrow<Q>,
     {
-        let place = self.find(start);
-        let (branch, leaf, slot) =
-            place.map_or((0, 0, 0), |p| (p.branch, p.leaf, p.slot.unwrap_or_else(|s| s)));
-        let rest = self.branches.get(branch).map_or(&[][..], |b| &b[leaf..]);
-        let after = self.branches.get(branch + 1..).unwrap_or(&[]);
-        rest.iter()
-            .chain(after.iter().flat_map(|b| b.iter()))
-            .flat_map(|leaf| leaf.iter())
-            .skip(slot)
-            .map(|(k, v)| (k, v))
+        self.range::<Q>((Bound::Included(start), Bound::Unbounded))
+    }
+
+    /// The entries between two bounds, in the order of their keys or, from the back, against it.
+    pub fn range<'a, Q: Ord + ?Sized>(&'a self, bounds: impl RangeBounds<Q>) -> Range<'a, K, V>
+    where
+        K: Borrow<Q>,
+    {
+        let end = (self.branches.len(), 0, 0);
+        let from = match bounds.start_bound() {
+            Bound::Unbounded => (0, 0, 0),
+            Bound::Included(key) => self.position(key, false),
+            Bound::Excluded(key) => self.position(key, true),
+        };
+        let to = match bounds.end_bound() {
+            Bound::Unbounded => end,
+            Bound::Included(key) => self.position(key, true),
+            Bound::Excluded(key) => self.position(key, false),
+        };
+        Range { branches: &self.branches, from, to }
+    }
+
+    /// The place of the first entry that is not before `key` (or, on demand, not `key` either).
+    fn position<Q: Ord + ?Sized>(&self, key: &Q, after: bool) -> Position
+    where
+        K: Borrow<Q>,
+    {
+        let Some(place) = self.find(key) else { return (0, 0, 0) };
+        let slot = match place.slot {
+            Ok(slot) if after => slot + 1,
+            Ok(slot) | Err(slot) => slot,
+        };
+        normal(&self.branches, (place.branch, place.leaf, slot))
+    }
+
+    /// The value of `key`, to be changed.
+    pub fn get_mut<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
+    where
+        K: Borrow<Q>,
+    {
+        let place = self.find(key)?;
+        let slot = place.slot.ok()?;
+        let branches = Rc::make_mut(&mut self.branches);
+        let branch = Rc::make_mut(&mut branches[place.branch]);
+        Some(&mut Rc::make_mut(&mut branch[place.leaf])[slot].1)
     }
 
     /// `None` only when the map is empty.
@@ -162,6 +196,58 @@ impl<K: Ord + Clone, V: Clone> PersistentMap<K, V> {
         let leaf = leaves.partition_point(|leaf| leaf[0].0.borrow() <= key).saturating_sub(1);
         let slot = leaves[leaf].binary_search_by(|(k, _)| k.borrow().cmp(key));
         Some(Place { branch, leaf, slot })
+    }
+}
+
+/// Branch, leaf and slot; behind the last entry it is (number of branches, 0, 0).
+type Position = (usize, usize, usize);
+
+/// A place behind the end of a leaf is the beginning of the next.
+fn normal<K, V>(branches: &[Branch<K, V>], (branch, leaf, slot): Position) -> Position {
+    match branches.get(branch) {
+        Some(leaves) if slot < leaves[leaf].len() => (branch, leaf, slot),
+        Some(leaves) if leaf + 1 < leaves.len() => (branch, leaf + 1, 0),
+        _ => (branch + 1, 0, 0),
+    }
+}
+
+/// Entries between two keys.
+#[derive(Debug)]
+pub struct Range<'a, K, V> {
+    branches: &'a [Branch<K, V>],
+    from: Position,
+    to: Position,
+}
+
+impl<'a, K, V> Iterator for Range<'a, K, V> {
+    type Item = (&'a K, &'a V);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.from >= self.to {
+            return None;
+        }
+        let (branch, leaf, slot) = self.from;
+        let (key, value) = &self.branches[branch][leaf][slot];
+        self.from = normal(self.branches, (branch, leaf, slot + 1));
+        Some((key, value))
+    }
+}
+
+impl<K, V> DoubleEndedIterator for Range<'_, K, V> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        if self.from >= self.to {
+            return None;
+        }
+        let (branch, leaf, slot) = self.to;
+        let last = |branch: usize, leaf: usize| (branch, leaf, self.branches[branch][leaf].len() - 1);
+        self.to = match (branch, leaf, slot) {
+            (branch, leaf, slot) if slot > 0 => (branch, leaf, slot - 1),
+            (branch, leaf, _) if leaf > 0 => last(branch, leaf - 1),
+            (branch, ..) => last(branch - 1, self.branches[branch - 1].len() - 1),
+        };
+        let (branch, leaf, slot) = self.to;
+        let (key, value) = &self.branches[branch][leaf][slot];
+        Some((key, value))
     }
 }
 
@@ -190,6 +276,24 @@ mod tests {
         assert!(ours.iter().eq(theirs.iter()));
         for start in [0, 17, 5_000, 20_010, 30_000] {
             assert!(ours.range_from(&start).eq(theirs.range(start..)));
+        }
+    }
+
+    #[test]
+    fn ranges_agree_with_the_standard_map_from_both_ends() {
+        let (mut ours, mut theirs) = (PersistentMap::default(), BTreeMap::new());
+        for key in scattered(9_000) {
+            ours.insert(key, ());
+            theirs.insert(key, ());
+        }
+        let bounds = [Bound::Included(40), Bound::Excluded(40), Bound::Included(9_001), Bound::Unbounded];
+        let ends =
+            [Bound::Included(10_000), Bound::Excluded(19_999), Bound::Excluded(30_000), Bound::Unbounded];
+        for start in bounds {
+            for end in ends {
+                assert!(ours.range((start, end)).eq(theirs.range((start, end))));
+                assert!(ours.range((start, end)).rev().eq(theirs.range((start, end)).rev()));
+            }
         }
     }
 

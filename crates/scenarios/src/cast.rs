@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use sim_actors::coordinator::attempt::Backoff;
 use sim_actors::{
     Arrivals, Burst, Connections, Event, KeySource, LockManager, Player, RateProfile, Service, Spacing,
-    StartCheck, Step, Zipf,
+    StartCheck, Step, Witness, Zipf,
 };
 use sim_clock::{ActorId, Nanos, Scheduler, Seed, Stream};
 use sql_engine::{Database, StatementId};
@@ -47,6 +47,8 @@ pub(crate) struct Cast<R> {
     start_check: StartCheck,
     /// What has to be said about the recording: what it rests on, what is left out.
     pub(crate) told: (Vec<reports::Assumption>, Vec<String>),
+    /// Who is told of every statement and wait.
+    pub(crate) witness: Option<Witness>,
     /// The text of each prepared statement.
     pub(crate) texts: BTreeMap<StatementId, String>,
 }
@@ -80,6 +82,7 @@ impl<R> Cast<R> {
             watched: false,
             start_check,
             told: (Vec::new(), Vec::new()),
+            witness: None,
             texts: BTreeMap::new(),
         };
         if traffic {
@@ -118,6 +121,9 @@ impl<R> Cast<R> {
         let mut server = LockManager::new(self.database, self.clients, &[questioner], connections);
         if self.watched {
             server = server.watched();
+        }
+        if let Some(witness) = self.witness {
+            server = server.witnessed(witness);
         }
         std::iter::once(Player::Server(server)).chain(self.players).collect()
     }

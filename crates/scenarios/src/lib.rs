@@ -20,7 +20,7 @@ pub use draft::Draft;
 pub use load::{DEFAULT, Faults, Loaded, MigrationFile, MigrationPart, MigrationPlan, ScenarioError};
 pub use model::*;
 pub use rehearse::{EventObserver, Observed, Rehearsed, RunOptions, rehearse};
-pub use run::{Onlooker, Workers, run, run_before, run_seeds};
+pub use run::{Does, Onlooker, SessionObserver, Sight, Workers, run, run_before, run_seeds};
 pub use sql_engine::TableBackup;
 pub use units::{Share, Size, Span, TimeOfDay};
 pub use world::World;

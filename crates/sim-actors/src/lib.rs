@@ -24,6 +24,7 @@ mod player;
 mod request;
 mod shell;
 mod watch;
+mod witness;
 
 pub use arrivals::{Arrivals, Burst, RateProfile, Recorded, Replayed, SentText, Spacing, Timing};
 pub use background::{Background, Repetition};
@@ -38,3 +39,4 @@ pub use player::Player;
 pub use request::{AppVersion, RequestScript, Service, Step};
 pub use shell::{RunMode, run};
 pub use watch::{Root, Sent, WaitWatch, Waiting, WorstMoment, object};
+pub use witness::{SessionStep, Witness};

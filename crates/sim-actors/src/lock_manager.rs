@@ -10,7 +10,8 @@ use rustc_hash::FxHashMap;
 use sim_clock::{Actor, ActorId, Context, Nanos};
 use sql_engine::{Database, StatementId, Value};
 use transactions::{
-    Effects, Event as ServerEvent, EventKind, LockMode, LockTag, SessionId, SessionSettings, SqlError, Timer,
+    Effects, Event as ServerEvent, EventKind, LockMode, LockTag, SessionId, SessionSettings, SessionState,
+    SqlError, Timer,
 };
 
 use crate::arrivals::SentText;
@@ -18,6 +19,7 @@ use crate::coordinator::database::{DatabaseError, Executed, LockFailure, Timeout
 use crate::event::Event;
 use crate::message::Message;
 use crate::watch::{INTERVAL, Sent, WaitWatch};
+use crate::witness::{SessionStep, Witness, step_of};
 
 /// The simulated server and its clients.
 pub struct LockManager {
@@ -29,6 +31,8 @@ pub struct LockManager {
     connections: Connections,
     /// What waits are made of, if anybody wants to know.
     watch: Option<WaitWatch>,
+    /// Who is told of every statement and wait.
+    witness: Option<Witness>,
     /// How long texts of the questioners work whose duration was measured.
     measured: BTreeMap<Box<str>, Nanos>,
     /// Recorded texts that come again and again.
@@ -75,9 +79,9 @@ impl LockManager {
         connections: Connections,
     ) -> Self {
         let questioners = questioners.iter().map(|session| Questioner::new(*session)).collect();
-        let (watch, measured) = (None, BTreeMap::new());
+        let (watch, witness, measured) = (None, None, BTreeMap::new());
         let (prepared, effects) = (FxHashMap::default(), Effects::default());
-        Self { database, clients, questioners, connections, watch, measured, prepared, effects }
+        Self { database, clients, questioners, connections, watch, witness, measured, prepared, effects }
     }
 
     /// Watches who waits for whom.
@@ -85,6 +89,29 @@ impl LockManager {
     pub fn watched(mut self) -> Self {
         self.watch = Some(WaitWatch::default());
         self
+    }
+
+    /// Tells a witness of every statement and wait.
+    #[must_use]
+    pub fn witnessed(mut self, witness: Witness) -> Self {
+        self.witness = Some(witness);
+        self
+    }
+
+    fn tell(&mut self, now: Nanos, session: SessionId, step: SessionStep<'_>) {
+        if let Some(witness) = &mut self.witness {
+            witness(now, &self.database, session, step);
+        }
+    }
+
+    /// Notes what a session sends, before it is carried out.
+    fn sends(&mut self, now: Nanos, session: SessionId, sent: impl Fn() -> Sent) {
+        if let Some(watch) = &mut self.watch {
+            watch.sends(session, sent());
+        }
+        if self.witness.is_some() {
+            self.tell(now, session, SessionStep::Begins(&sent()));
+        }
     }
 
     /// What the watch came to.
@@ -135,9 +162,7 @@ impl LockManager {
         match self.database.prepare(sql) {
             Err(error) => self.answer(session, Err(error), 0, cx),
             Ok(statement) => {
-                if let Some(watch) = &mut self.watch {
-                    watch.sends(session, Sent::Text(sql.into()));
-                }
+                self.sends(cx.now(), session, || Sent::Text(sql.into()));
                 self.database.set_timeouts(session, limits.lock_timeout, limits.statement_timeout);
                 let work = self.measured.get(sql).copied();
                 self.database.execute(cx.now(), session, statement, &[], work, &mut self.effects);
@@ -148,9 +173,7 @@ impl LockManager {
 
     /// Runs a text as it was recorded.
     fn replay(&mut self, session: SessionId, text: &SentText, cx: &mut Context<'_, Message, Event>) {
-        if let Some(watch) = &mut self.watch {
-            watch.sends(session, Sent::Text(Rc::clone(&text.shown)));
-        }
+        self.sends(cx.now(), session, || Sent::Text(Rc::clone(&text.shown)));
         let value = |param: &Option<Rc<str>>| param.clone().map_or(Value::Null, Value::Text);
         let params: smallvec::SmallVec<[Value; 4]> = text.params.iter().map(value).collect();
         match self.prepared(text) {
@@ -234,6 +257,14 @@ impl LockManager {
         }
         for completion in effects.completions.drain(..) {
             let session = completion.session;
+            if self.witness.is_some() {
+                let failed = completion.result.as_ref().err().map(|error| error.sqlstate);
+                let in_transaction = matches!(
+                    self.database.state(session),
+                    SessionState::IdleInTransaction | SessionState::IdleInFailedTransaction
+                );
+                self.tell(cx.now(), session, SessionStep::Ends { failed, in_transaction });
+            }
             if self.questioners.iter().any(|questioner| questioner.session == session) {
                 let rows = completion.result.as_ref().map_or(0, |outcome| outcome.rows);
                 self.answer(session, completion.result.map(|_| ()), rows, cx);
@@ -266,10 +297,19 @@ impl LockManager {
 
     /// Keeps what reports are made of.
     fn notice(&mut self, event: ServerEvent, cx: &mut Context<'_, Message, Event>) {
-        if event.kind == EventKind::Waits
-            && let Some(blocker) = self.database.first_blocker(event.session)
+        if event.kind == EventKind::Waits {
+            if let Some(blocker) = self.database.first_blocker(event.session) {
+                cx.log(Event::Blocked { waiter: event.session, blocker });
+            }
+            if self.witness.is_some() {
+                let behind = self.database.blockers(event.session);
+                let wait = SessionStep::Waits { mode: event.mode, tag: event.tag, behind: &behind };
+                self.tell(cx.now(), event.session, wait);
+            }
+        } else if self.witness.is_some()
+            && let Some(step) = step_of(event.kind, self.database.state(event.session))
         {
-            cx.log(Event::Blocked { waiter: event.session, blocker });
+            self.tell(cx.now(), event.session, step);
         }
         if let Some(watch) = &mut self.watch
             && watch.notice(event.kind, event.session, cx.now())
@@ -356,9 +396,7 @@ impl Actor<Message, Event> for LockManager {
         self.stir();
         match message {
             Message::Execute { session, statement, params, work } => {
-                if let Some(watch) = &mut self.watch {
-                    watch.sends(session, Sent::Prepared(statement));
-                }
+                self.sends(cx.now(), session, || Sent::Prepared(statement));
                 let params: smallvec::SmallVec<[Value; 2]> = params.into_iter().map(Value::Int).collect();
                 self.database.execute(cx.now(), session, statement, &params, work, &mut self.effects);
                 self.flush(cx);

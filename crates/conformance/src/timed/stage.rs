@@ -165,6 +165,7 @@ impl<'r> Stage<'r> {
             pool_size: u32::try_from(input.pool).unwrap_or(u32::MAX),
             session: self.settings(&input.app),
             attempts: 1,
+            retries_on: None,
             backoff: Backoff::Fixed(Nanos::ZERO),
             health_check: None,
             ejection: None,

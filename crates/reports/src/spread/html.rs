@@ -145,7 +145,9 @@ fn table(spread: &Spread) -> String {
     let heads = ["figure", ">min", ">p50", ">p95", ">max", ">mean", ">from", ">to", ">seeds"];
     let mut table = Table::new(&heads);
     for (place, one) in spread.figures.iter().enumerate() {
-        let cell = |field: &str, value: f64| number(&format!("/figures/{place}/{field}"), one.unit, value);
+        // Under the figure's own name the long unit would only be noise.
+        let unit = if one.unit == Unit::RequestSeconds { Unit::Count } else { one.unit };
+        let cell = |field: &str, value: f64| number(&format!("/figures/{place}/{field}"), unit, value);
         let end = |field: &str, value: Option<f64>| value.map_or_else(|| "–".to_owned(), |v| cell(field, v));
         table.row(
             "",

@@ -9,10 +9,13 @@ use sim_actors::{
 };
 use sim_clock::{ActorId, Nanos, Scheduler, Seed};
 use sql_engine::StatementId;
+use transactions::SqlState;
 
 use super::{BALANCER, Cast, RequestKind, SERVER, arrivals, backoff, request_kinds, sources, with_settings};
 use crate::load::Loaded;
-use crate::model::{ApplicationSpec, DeploymentSpec, DeploymentStrategy, Scenario, VersionSpec};
+use crate::model::{
+    ApplicationSpec, DeploymentSpec, DeploymentStrategy, HealthCheckConnection, Scenario, VersionSpec,
+};
 use crate::world::World;
 
 /// An instance of an application.
@@ -126,7 +129,8 @@ impl<R> Cast<R> {
         let (spec, place) = (of.spec, self.next_actor());
         let name = format!("{}-{number}", spec.name);
         let settings = self.instance_settings(of, &name);
-        let connections = if running { spec.pool_size } else { 0 };
+        let own = settings.health_check.as_ref().is_some_and(|check| check.own_connection);
+        let connections = if running { spec.pool_size + u32::from(own) } else { 0 };
         let sessions = (0..connections).filter_map(|_| self.admit(&name, place, settings.session)).collect();
         let service = Seed(of.scenario.seed).stream(&format!("service/{name}"));
         let application = of.application;
@@ -145,6 +149,7 @@ impl<R> Cast<R> {
         let spec = of.spec;
         let health_check = spec.health_check.as_ref().map(|check| HealthCheck {
             step: Some(Step { service: Service::Modelled, ..self.plain_step(&check.statement) }),
+            own_connection: check.connection == HealthCheckConnection::Own,
             every: check.every.0,
             timeout: check.timeout.0,
             unhealthy_after: check.unhealthy_after,
@@ -168,6 +173,11 @@ impl<R> Cast<R> {
             acquire_timeout: spec.acquire_timeout.0,
             times_out_at_handover: false,
             attempts: spec.retries.as_ref().map_or(1, |retries| retries.attempts),
+            retries_on: spec
+                .retries
+                .as_ref()
+                .and_then(|retries| retries.on.as_ref())
+                .map(|states| states.iter().map(|state| SqlState::new(state)).collect()),
             backoff: spec
                 .retries
                 .as_ref()

@@ -1,7 +1,7 @@
 //! What is collected while a scenario runs, from the event log: in memory that does not grow with
 //! the time that is simulated.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use reports::{Bar, MigrationStatement, RequestClass, Series, Track};
 use sim_actors::{DeploymentPhase, Event, Failed, StatementStep};
@@ -167,15 +167,23 @@ pub(super) struct Collector {
     /// Whose statement each is.
     pub(super) statement_sessions: Vec<SessionId>,
     pub(super) statements: Vec<MigrationStatement>,
+    /// The migration's pauses: from when, for how long.
+    pub(super) pauses: Vec<(Nanos, Nanos)>,
     tracks: BTreeMap<ActorId, Track>,
+    /// Whose each session is.
+    owners: Vec<ActorId>,
+    /// The background sessions that are in a transaction, by actor.
+    in_transaction: BTreeSet<ActorId>,
     pub(super) connections: (u32, u64),
 }
 
 impl Collector {
-    pub(super) fn new(classes: usize, connections: u32, refused: u32) -> Self {
+    pub(super) fn new(classes: usize, owners: Vec<ActorId>, refused: u32) -> Self {
+        let connections = u32::try_from(owners.len()).unwrap_or(u32::MAX);
         Self {
             classes: (0..classes).map(|_| Class::default()).collect(),
             connections: (connections, u64::from(refused)),
+            owners,
             ..Self::default()
         }
     }
@@ -257,7 +265,12 @@ impl Collector {
             }
             Event::Background { step, .. } => self.background(now, actor, name, *step),
             Event::Deployment { phase, .. } => self.deployment(now, actor, name, *phase),
-            Event::Pauses { .. } | Event::Rotation { .. } | Event::Blocked { .. } => {}
+            Event::Pauses { span } => {
+                if self.pauses.len() < MOST_BARS {
+                    self.pauses.push((now, *span));
+                }
+            }
+            Event::Rotation { .. } | Event::Blocked { .. } => {}
         }
     }
 
@@ -275,6 +288,9 @@ impl Collector {
     }
 
     fn lock(&mut self, now: Nanos, event: &transactions::Event) {
+        if matches!(event.kind, EventKind::Committed | EventKind::RolledBack | EventKind::Terminated) {
+            self.leaves(now, event.session);
+        }
         match event.kind {
             EventKind::Waits => {
                 self.waiting.insert(event.session, (now, event.tag, event.mode));
@@ -334,40 +350,48 @@ impl Collector {
     }
 
     fn background(&mut self, now: Nanos, actor: ActorId, name: &str, step: StatementStep) {
+        if step == StatementStep::Begins {
+            self.in_transaction.insert(actor);
+        }
+        let stays = self.in_transaction.contains(&actor);
         let bars = self.track(actor, name, "background");
+        close(bars, now);
         if bars.len() >= MOST_BARS {
             return;
         }
-        if let Some(last) = bars.last_mut().filter(|bar| bar.to_ms.is_infinite()) {
-            last.to_ms = ms(now);
+        if let StatementStep::Fails(code) = step {
+            bars.push(Bar { to_ms: ms(now), ..open_bar(now, &code.to_string(), "failed") });
         }
-        let (label, state) = match step {
-            StatementStep::Begins => ("statement".to_owned(), "works"),
-            StatementStep::Succeeds => ("between statements".to_owned(), "idle"),
-            StatementStep::Fails(code) => (code.to_string(), "failed"),
-        };
-        bars.push(Bar { from_ms: ms(now), to_ms: f64::INFINITY, label, state: state.to_owned() });
+        match step {
+            StatementStep::Begins => bars.push(open_bar(now, "statement", "works")),
+            _ if stays => bars.push(open_bar(now, "idle in transaction", "idle")),
+            _ => {}
+        }
+    }
+
+    /// A session's transaction has ended: if its statement has, too, it is not idle in it any more.
+    fn leaves(&mut self, now: Nanos, session: SessionId) {
+        let Some(actor) = self.owners.get(session.0 as usize) else { return };
+        if self.in_transaction.remove(actor)
+            && let Some(track) = self.tracks.get_mut(actor)
+            && track.bars.last().is_some_and(|bar| bar.state == "idle")
+        {
+            close(&mut track.bars, now);
+        }
     }
 
     fn deployment(&mut self, now: Nanos, actor: ActorId, name: &str, phase: DeploymentPhase) {
         let bars = self.track(actor, name, "deployment");
-        if let Some(last) = bars.last_mut().filter(|bar| bar.to_ms.is_infinite()) {
-            last.to_ms = ms(now);
-        }
-        let state = match phase {
-            DeploymentPhase::Draining => "draining",
-            DeploymentPhase::Starting => "starting",
-            DeploymentPhase::Healthy => "serving",
-            DeploymentPhase::Unhealthy => "failed",
-            DeploymentPhase::Held => "migrating",
-            DeploymentPhase::Stopped => "stopped",
+        close(bars, now);
+        let (label, state) = match phase {
+            DeploymentPhase::Draining => ("draining", "draining"),
+            DeploymentPhase::Starting => ("starting", "starting"),
+            DeploymentPhase::Healthy => ("serving", "serving"),
+            DeploymentPhase::Unhealthy => ("failed", "failed"),
+            DeploymentPhase::Held => ("migrating", "starting"),
+            DeploymentPhase::Stopped => ("stopped", "sleeps"),
         };
-        bars.push(Bar {
-            from_ms: ms(now),
-            to_ms: f64::INFINITY,
-            label: state.to_owned(),
-            state: state.to_owned(),
-        });
+        bars.push(open_bar(now, label, state));
     }
 
     /// Ends everything that is under way and gives classes, the whole, the series and the tracks.
@@ -412,6 +436,18 @@ impl Collector {
             pool_in_use: self.intervals.iter().map(|one| one.in_use).collect(),
             pool_queue: self.intervals.iter().map(|one| one.queued).collect(),
         }
+    }
+}
+
+/// A bar that has not ended yet.
+fn open_bar(now: Nanos, label: &str, state: &str) -> Bar {
+    Bar { from_ms: ms(now), to_ms: f64::INFINITY, label: label.to_owned(), state: state.to_owned() }
+}
+
+/// Ends the last bar, if it has not ended.
+fn close(bars: &mut [Bar], now: Nanos) {
+    if let Some(last) = bars.last_mut().filter(|bar| bar.to_ms.is_infinite()) {
+        last.to_ms = ms(now);
     }
 }
 

@@ -8,10 +8,12 @@
 mod collect;
 mod histogram;
 mod seeds;
+mod sight;
 mod story;
 mod waits;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use reports::{
@@ -37,12 +39,16 @@ use story::{Outcome, Play};
 const HORIZON: Nanos = Nanos::from_secs(7 * 86_400);
 
 pub use seeds::{Workers, run_seeds};
+pub use sight::{Does, SessionObserver, Sight};
 
 /// Whoever looks on while a scenario is carried out.
 #[derive(Default)]
 pub struct Onlooker {
     /// Sees every event.
     pub observer: Option<Rc<EventObserver>>,
+    /// Sees every statement and wait of every session. What it sees at an instant, it sees before `observer` sees the
+    /// events of that instant.
+    pub sessions: Option<Rc<SessionObserver>>,
     /// Is asked before each instant whether to go on. The report on a run that it ended is marked as cut.
     pub goes_on: Option<Gate>,
 }
@@ -56,7 +62,7 @@ pub fn run(
     mode: RunMode,
     observer: Option<Rc<EventObserver>>,
 ) -> Result<Report, ScenarioError> {
-    run_before(loaded, mode, Onlooker { observer, goes_on: None })
+    run_before(loaded, mode, Onlooker { observer, ..Onlooker::default() })
 }
 
 /// [`run`] before an onlooker who may end it early.
@@ -64,7 +70,7 @@ pub fn run(
 /// # Errors
 /// When the scenario's own SQL fails, or its statements do not fit its schema.
 pub fn run_before(loaded: &Loaded, mode: RunMode, onlooker: Onlooker) -> Result<Report, ScenarioError> {
-    let Onlooker { observer, goes_on } = onlooker;
+    let Onlooker { observer, sessions: watching, goes_on } = onlooker;
     let scenario = &loaded.scenario;
     let mut world = World::new(loaded)?;
     world.apply_earlier(loaded)?;
@@ -88,11 +94,11 @@ pub fn run_before(loaded: &Loaded, mode: RunMode, onlooker: Onlooker) -> Result<
 
     let mut names = cast.names.clone();
     names.push("migration".to_owned());
-    let (texts, told) = (std::mem::take(&mut cast.texts), std::mem::take(&mut cast.told));
-    let connections = u32::try_from(cast.clients.len()).unwrap_or(u32::MAX);
+    let (texts, told) = (Rc::new(std::mem::take(&mut cast.texts)), std::mem::take(&mut cast.told));
+    cast.witness = watching.map(|observer| sight::witness(observer, Rc::clone(&texts)));
     let (kinds, instances) = (request_kinds(scenario), cast.instances.clone());
     let recorded = loaded.trace.as_ref().map_or(0, |trace| trace.classes.len());
-    let collector = Collector::new(kinds.len() + recorded, connections, cast.refused);
+    let collector = Collector::new(kinds.len() + recorded, cast.clients.clone(), cast.refused);
     let collector = Rc::new(RefCell::new(collector));
     let (taking, actors) = (Rc::clone(&collector), names.clone());
     scheduler.log.observe(Box::new(move |at, actor: ActorId, event: &Event| {
@@ -138,7 +144,7 @@ struct Stage<'a> {
     loaded: &'a Loaded,
     /// What has to be said about the recording.
     told: (Vec<Assumption>, Vec<String>),
-    texts: std::collections::BTreeMap<sql_engine::StatementId, String>,
+    texts: Rc<BTreeMap<sql_engine::StatementId, String>>,
     /// Whose each session is, by number.
     sessions: Vec<(String, ActorId)>,
     /// The actors' names.
@@ -208,7 +214,7 @@ fn report(stage: &Stage<'_>, collector: &mut Collector, players: Players) -> Rep
     let told_of = told_of.unwrap_or_else(|| stage.play.so_far());
     let deployments = deployments(scenario, &told_of.deployments);
     let migration = migration(stage, collector, outcome);
-    gantt.splice(0..0, migration_tracks(&migration, end));
+    gantt.splice(0..0, migration_tracks(&migration, &collector.pauses, end));
     let told = waits::tell(stage, collector, &watch);
     let mut report = Report {
         scenario: stage.loaded.name(),
@@ -319,29 +325,40 @@ fn migration(
 }
 
 /// A track for each session that ran migrations.
-fn migration_tracks(migration: &Migration, end: Nanos) -> Vec<Track> {
+fn migration_tracks(migration: &Migration, pauses: &[(Nanos, Nanos)], end: Nanos) -> Vec<Track> {
     let mut names: Vec<&str> = vec!["migration"];
     for statement in &migration.statements {
         if !names.contains(&statement.by.as_str()) {
             names.push(&statement.by);
         }
     }
-    names.into_iter().map(|name| migration_track(migration, name, end)).collect()
+    let paused = |name: &str| if name == "migration" { pauses } else { &[] };
+    names.into_iter().map(|name| migration_track(migration, name, paused(name), end)).collect()
 }
 
-fn migration_track(migration: &Migration, name: &str, end: Nanos) -> Track {
+/// What a session that migrates did when: a wait that failed ends in a stroke, pauses between attempts are there too.
+fn migration_track(migration: &Migration, name: &str, pauses: &[(Nanos, Nanos)], end: Nanos) -> Track {
     let mut bars = Vec::new();
+    let mut bar = |from_ms: f64, to_ms: f64, label: &str, state: &str| {
+        if to_ms > from_ms || state == "failed" {
+            bars.push(Bar { from_ms, to_ms, label: label.to_owned(), state: state.to_owned() });
+        }
+    };
     for statement in migration.statements.iter().filter(|statement| statement.by == name) {
         let to_ms = statement.end_ms.unwrap_or(ms(end));
         let granted = (statement.start_ms + statement.waited_ms).min(to_ms);
-        let mut bar = |from_ms: f64, to_ms: f64, state: &str| {
-            if to_ms > from_ms {
-                bars.push(Bar { from_ms, to_ms, label: statement.sql.clone(), state: state.to_owned() });
-            }
-        };
-        bar(statement.start_ms, granted, "waits");
-        bar(granted, to_ms, if statement.failure.is_some() { "failed" } else { "works" });
+        bar(statement.start_ms, granted, &statement.sql, "waits");
+        match &statement.failure {
+            Some(code) => bar(granted, to_ms, &format!("{code}: {}", statement.sql), "failed"),
+            None => bar(granted, to_ms, &statement.sql, "works"),
+        }
     }
+    // What comes after the migration is the run's cooling down.
+    let last_ms = migration.end_ms.unwrap_or(f64::INFINITY);
+    for (from, span) in pauses.iter().filter(|pause| ms(pause.0) < last_ms) {
+        bar(ms(*from), ms(*from + *span).min(ms(end)), "pause", "sleeps");
+    }
+    bars.sort_by(|a, b| a.from_ms.total_cmp(&b.from_ms));
     Track { name: name.to_owned(), kind: "migration".to_owned(), bars }
 }
 

@@ -83,7 +83,7 @@ fn one(loaded: &Loaded, place: u64, workers: &Workers) -> Option<Result<Sample, 
     own.scenario.seed = own.scenario.seed.wrapping_add(place);
     let stop = Arc::clone(&workers.stop);
     let goes_on = Box::new(move |_| !stop.load(Ordering::Relaxed));
-    match run_before(&own, RunMode::Actors, Onlooker { observer: None, goes_on: Some(goes_on) }) {
+    match run_before(&own, RunMode::Actors, Onlooker { goes_on: Some(goes_on), ..Onlooker::default() }) {
         Ok(report) if report.cut.is_some() && workers.stop.load(Ordering::Relaxed) => None,
         outcome => Some(outcome.map(|report| Sample::of(&report))),
     }

@@ -35,7 +35,7 @@ pub(super) fn lock_waits(database: &Database, waits: &[(LockTag, LockMode, Waits
     list
 }
 
-fn fold(sql: &str) -> String {
+pub(super) fn fold(sql: &str) -> String {
     sql.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

@@ -171,3 +171,72 @@ fn a_second_set_that_gets_no_connections_leaves_the_first_serving() {
     assert!(class(&report, "web/read").failed.is_empty());
     assert!(report.connections.refused > 0);
 }
+
+/// Writers of two versions, as vm0's were: the old one fills a column, the new one a value that the migration adds.
+const WRITERS: &str = r#"
+[keys.new]
+choice = "sequence"
+first = 501
+
+[[traffic]]
+request = "write"
+rate = 30
+
+[application]
+name = "web"
+instances = 4
+restart_time = "1 s"
+
+[[application.versions]]
+name = "v1"
+
+[[application.versions.requests]]
+name = "read"
+statements = [{ sql = "SELECT 1" }]
+
+[[application.versions.requests]]
+name = "write"
+statements = [{ sql = "INSERT INTO orders (id, state) VALUES ($1, 'new')", params = ["new"], takes = "2 ms" }]
+
+[[application.versions]]
+name = "v2"
+
+[[application.versions.requests]]
+name = "read"
+statements = [{ sql = "SELECT 1" }]
+
+[[application.versions.requests]]
+name = "write"
+statements = [{ sql = "INSERT INTO events (id, kind) VALUES ($1, 'paused')", params = ["new"], takes = "2 ms" }]
+
+[[deployments]]
+to = "v2"
+"#;
+
+fn written(start: &str, sql: &str) -> Report {
+    let schema = "CREATE TABLE jobs (id bigint PRIMARY KEY, done boolean NOT NULL);\n\
+        CREATE TYPE kind AS ENUM ('started');\nCREATE TABLE events (id bigint PRIMARY KEY, kind kind NOT NULL);";
+    let shop = SHOP.replace("CREATE TABLE jobs (id bigint PRIMARY KEY, done boolean NOT NULL);", schema);
+    let migration = "[migration]\nstart = \"2 s\"\nfiles = [\"0001_change.sql\"]\n";
+    run(&[&shop, WRITERS, &format!("start = \"{start}\"\n"), migration], &[("0001_change.sql", sql)])
+}
+
+fn failed(report: &Report, state: &str) -> u64 {
+    class(report, "web/write").failed.get(state).copied().unwrap_or(0)
+}
+
+#[test]
+fn writers_of_a_new_enum_value_fail_until_the_migration_adds_it() {
+    let add = "ALTER TYPE kind ADD VALUE 'paused';";
+    let (early, late) = (written("before", add), written("after", add));
+    assert!(failed(&early, "22P02") > 10, "{:?}", class(&early, "web/write").failed);
+    assert!(class(&late, "web/write").failed.is_empty(), "{:?}", class(&late, "web/write").failed);
+}
+
+#[test]
+fn inserts_of_the_draining_version_fail_once_its_column_is_gone() {
+    let sql = "ALTER TYPE kind ADD VALUE 'paused'; ALTER TABLE orders DROP COLUMN state;";
+    let report = written("after", sql);
+    let failed = failed(&report, "42703");
+    assert!((20..160).contains(&failed), "some 4 s of 30 requests a second, fewer and fewer: {failed}");
+}

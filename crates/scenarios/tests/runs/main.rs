@@ -3,6 +3,7 @@
 mod applications;
 mod batches;
 mod deployments;
+mod health;
 mod startup;
 
 use std::path::Path;

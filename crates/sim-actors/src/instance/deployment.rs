@@ -158,7 +158,8 @@ impl AppInstance {
     }
 
     fn close(&mut self, cx: &mut Context<'_, Message, Event>) {
-        let sessions = self.pool.close();
+        let mut sessions = self.pool.close();
+        sessions.extend(self.check_session.take());
         if !sessions.is_empty() {
             cx.send(self.settings.server, Message::Disconnect { sessions });
         }
@@ -226,7 +227,8 @@ impl AppInstance {
 
     fn connect(&self, cx: &mut Context<'_, Message, Event>) {
         let (application_name, settings) = (Rc::clone(&self.settings.name), Box::new(self.settings.session));
-        let (count, instead_of) = (self.settings.pool_size, None);
+        let own = self.settings.health_check.as_ref().is_some_and(|check| check.own_connection);
+        let (count, instead_of) = (self.settings.pool_size + u32::from(own), None);
         let message = Message::Connect { application_name, settings, count, instead_of };
         cx.send(self.settings.server, message);
     }
@@ -238,6 +240,10 @@ impl AppInstance {
         instead_of: Option<SessionId>,
         cx: &mut Context<'_, Message, Event>,
     ) {
+        if instead_of.is_some() && instead_of == self.check_session {
+            self.check_session = sessions.first().copied().or(instead_of);
+            return;
+        }
         let place = instead_of.and_then(|old| self.pool.connection_of(old));
         match (place, sessions.first()) {
             (Some(connection), Some(session)) => {
@@ -248,7 +254,7 @@ impl AppInstance {
                 // Refused: the place stays, with the closed session; its next use fails and asks again.
                 self.free(connection, cx);
             }
-            (None, _) => self.pool.open(sessions),
+            (None, _) => self.open(sessions),
         }
     }
 

@@ -3,6 +3,7 @@
 //! Exit status: 0 within the budget, 1 outside, 2 if it could not run, 130 if Ctrl-C ended it early.
 
 mod output;
+mod perfetto;
 mod progress;
 mod recorded;
 mod seeds;
@@ -16,10 +17,11 @@ use std::sync::atomic::Ordering;
 
 use anyhow::ensure;
 use reports::Report;
-use scenarios::{EventObserver, Loaded, Onlooker};
+use scenarios::{EventObserver, Loaded, Onlooker, SessionObserver};
 use sim_actors::RunMode;
 
 use output::{EventLog, print, write};
+use perfetto::Trace;
 use progress::{Extent, Interrupt, Progress};
 
 /// What a shell gives a program that Ctrl-C ended: 128 and the signal's number.
@@ -37,7 +39,7 @@ pub(crate) struct Args {
     seed: Option<u64>,
     /// Rehearse so many seeds, the scenario's and those after it: how far each figure spreads, and how often
     /// the budget is kept. Within the budget is then: every seed is.
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..), conflicts_with_all = ["compare", "events"])]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..), conflicts_with_all = ["compare", "events", "perfetto"])]
     seeds: Option<u64>,
     /// How many seeds are rehearsed at once; without it, as many as there are processors. The result does not
     /// depend on it.
@@ -57,6 +59,9 @@ pub(crate) struct Args {
     /// Write the event log there, one JSON object a line (docs/event-log.md).
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
+    /// Write a trace there that <https://ui.perfetto.dev> opens: a track for each session.
+    #[arg(long, value_name = "FILE")]
+    perfetto: Option<PathBuf>,
 }
 
 impl Args {
@@ -99,12 +104,25 @@ impl Args {
     /// The scenario itself, with all that looks on.
     fn first(&self, loaded: &Loaded, interrupt: &Interrupt) -> anyhow::Result<Report> {
         let log = self.events.as_deref().map(EventLog::create).transpose()?.map(Rc::new);
-        let observer = log.clone().map(|log| -> Rc<EventObserver> {
-            Rc::new(move |at, actor, event| log.write(&json_node::event_line(at, actor, event)))
+        let trace = self.perfetto.as_deref().map(Trace::create).transpose()?.map(Rc::new);
+        let (logging, tracing) = (log.clone(), trace.clone());
+        let observer: Rc<EventObserver> = Rc::new(move |at, actor, event| {
+            if let Some(log) = &logging {
+                log.write(&json_node::event_line(at, actor, event));
+            }
+            if let Some(trace) = &tracing {
+                trace.event(at, actor, event);
+            }
         });
-        let report = rehearse(loaded, Onlooker { observer, goes_on: None }, interrupt)?;
+        let observer = (log.is_some() || trace.is_some()).then_some(observer);
+        let sessions =
+            trace.clone().map(|trace| -> Rc<SessionObserver> { Rc::new(move |sight| trace.session(sight)) });
+        let report = rehearse(loaded, Onlooker { observer, sessions, goes_on: None }, interrupt)?;
         if let Some(log) = log {
             log.finish()?;
+        }
+        if let Some(trace) = trace {
+            trace.finish(&report)?;
         }
         Ok(report)
     }

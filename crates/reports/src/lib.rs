@@ -23,9 +23,9 @@ pub mod verdict;
 
 pub use compare::{Compared, Comparison, Side, compare};
 pub use model::{
-    Assumption, Bar, Basis, Blame, BudgetLine, ChainLink, Connections, Figure, LockWaits, Migration,
-    MigrationStatement, PoolUse, Report, RequestClass, Series, Track, Unit, Verdict, WaitEdge, WaitNode,
-    WaitsFor,
+    Assumption, Bar, Basis, Blame, BudgetLine, ChainLink, Connections, Deployment, Figure, LockWaits,
+    Migration, MigrationStatement, PoolUse, Report, RequestClass, Series, Track, Unit, Verdict, WaitEdge,
+    WaitNode, WaitsFor,
 };
 pub use spread::{BudgetSpread, Distribution, Proportion, Sample, Spread, Worst};
 pub use verdict::{Budget, judge};

@@ -7,6 +7,7 @@
 
 mod cast;
 mod check;
+mod draft;
 mod load;
 mod model;
 mod rehearse;
@@ -15,6 +16,7 @@ mod run;
 mod units;
 mod world;
 
+pub use draft::Draft;
 pub use load::{DEFAULT, Faults, Loaded, MigrationFile, MigrationPart, MigrationPlan, ScenarioError};
 pub use model::*;
 pub use rehearse::{EventObserver, Observed, Rehearsed, RunOptions, rehearse};

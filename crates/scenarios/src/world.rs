@@ -91,20 +91,33 @@ impl World {
     /// The first statement that does not.
     pub fn must_serve(&self, loaded: &Loaded) -> Result<(), ScenarioError> {
         let mut database = self.database.clone();
-        let versions = &loaded.scenario.application.versions;
-        for version in self.versions.iter().filter_map(|at| versions.get(*at)) {
-            for statement in version.requests.iter().flat_map(|request| &request.statements) {
-                let fits = database.prepare(&statement.sql).and_then(|id| database.check(id));
-                fits.map_err(|error| {
-                    let sql = &statement.sql;
-                    loaded.contradiction(format!(
-                        "version {:?} sends {sql:?}, which fails on the schema as it is: {error}",
-                        version.name
-                    ))
-                })?;
+        for (at, application) in loaded.scenario.all_applications().enumerate() {
+            let running: BTreeSet<usize> = self.versions_of(&loaded.scenario, at).into_iter().collect();
+            for version in running.into_iter().filter_map(|at| application.versions.get(at)) {
+                for statement in version.requests.iter().flat_map(|request| &request.statements) {
+                    let fits = database.prepare(&statement.sql).and_then(|id| database.check(id));
+                    fits.map_err(|error| {
+                        let (name, sql) = (&application.name, &statement.sql);
+                        loaded.contradiction(format!(
+                            "version {:?} of {name} sends {sql:?}, which fails on the schema as it is: {error}",
+                            version.name
+                        ))
+                    })?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// The versions that the instances of an application run: the migrated one is at place 0, the others have changed
+    /// nothing yet.
+    pub(crate) fn versions_of(&self, scenario: &Scenario, application: usize) -> Vec<usize> {
+        if application == 0 {
+            return self.versions.clone();
+        }
+        let Some(spec) = scenario.all_applications().nth(application) else { return Vec::new() };
+        let first = spec.versions.iter().position(|version| version.name == spec.version);
+        vec![first.unwrap_or(0); spec.instances as usize]
     }
 
     fn run(&mut self, loaded: &Loaded, what: &str, sql: &str) -> Result<(), ScenarioError> {

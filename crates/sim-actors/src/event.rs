@@ -105,6 +105,8 @@ pub enum Event {
     },
     /// The coordinator's statement begins or ends.
     Migration {
+        /// On which session.
+        session: SessionId,
         /// Its number, from 1.
         statement: u32,
         /// Whether it begins, succeeded or failed.
@@ -123,6 +125,10 @@ pub enum DeploymentPhase {
     Healthy,
     /// It did not, and goes back.
     Unhealthy,
+    /// It has started and does what comes before its health check: its migrations, say.
+    Held,
+    /// It does not run any more.
+    Stopped,
 }
 
 /// What a statement of a script does.
@@ -152,7 +158,7 @@ impl Traced for Event {
                 hash.word(kind(3, *version));
                 hash.word(*phase as u64);
             }
-            Self::Migration { statement, step } => {
+            Self::Migration { statement, step, .. } => {
                 hash.word(kind(4, *statement));
                 hash.word(step_word(*step));
             }

@@ -30,7 +30,7 @@ pub use arrivals::{Arrivals, Burst, RateProfile, Recorded, Replayed, SentText, S
 pub use background::{Background, Repetition};
 pub use balancer::Balancer;
 pub use event::{DeploymentPhase, Event, Failed, StatementStep, trace_server};
-pub use instance::{AppInstance, DeploymentSettings, Ejection, HealthCheck, InstanceSettings};
+pub use instance::{AppInstance, DeploymentSettings, Ejection, HealthCheck, InstanceSettings, StartCheck};
 pub use keys::{KeySource, Zipf};
 pub use lock_manager::{Connections, LockManager};
 pub use message::{Keys, Message};

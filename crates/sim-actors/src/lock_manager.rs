@@ -78,14 +78,7 @@ impl LockManager {
         questioners: &[SessionId],
         connections: Connections,
     ) -> Self {
-        let questioner = |session: &SessionId| Questioner {
-            session: *session,
-            asked: false,
-            waits_since: Nanos::ZERO,
-            wait: None,
-            granted: Vec::new(),
-        };
-        let questioners = questioners.iter().map(questioner).collect();
+        let questioners = questioners.iter().map(|session| Questioner::new(*session)).collect();
         let (watch, witness, measured) = (None, None, BTreeMap::new());
         let (prepared, effects) = (FxHashMap::default(), Effects::default());
         Self { database, clients, questioners, connections, watch, witness, measured, prepared, effects }
@@ -151,6 +144,15 @@ impl LockManager {
         (self.database, self.questioners.into_iter().flat_map(|questioner| questioner.granted).collect())
     }
 
+    /// Every session that there has been, by number: its name and whose it is.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<(String, ActorId)> {
+        let of = |(number, client): (u32, &ActorId)| {
+            (self.database.session_name(SessionId(number)).to_owned(), *client)
+        };
+        (0..).zip(&self.clients).map(of).collect()
+    }
+
     fn questioner(&mut self, session: SessionId) -> Option<&mut Questioner> {
         self.questioners.iter_mut().find(|questioner| questioner.session == session)
     }
@@ -162,8 +164,10 @@ impl LockManager {
         limits: Timeouts,
         cx: &mut Context<'_, Message, Event>,
     ) {
-        if let Some(questioner) = self.questioner(session) {
-            questioner.asked = true;
+        match self.questioner(session) {
+            Some(questioner) => questioner.asked = true,
+            // Opened since the start: its first text makes it a questioner.
+            None => self.questioners.push(Questioner { asked: true, ..Questioner::new(session) }),
         }
         match self.database.prepare(sql) {
             Err(error) => self.answer(session, Err(error), 0, cx),
@@ -298,7 +302,7 @@ impl LockManager {
             Err(error) => Err(questioner.describe(&error, cx.now())),
         };
         questioner.wait = None;
-        cx.send(client, Message::Answered(Box::new(outcome)));
+        cx.send(client, Message::Answered { session, outcome: Box::new(outcome) });
     }
 
     /// Keeps what reports are made of.
@@ -356,6 +360,10 @@ impl LockManager {
 }
 
 impl Questioner {
+    fn new(session: SessionId) -> Self {
+        Self { session, asked: false, waits_since: Nanos::ZERO, wait: None, granted: Vec::new() }
+    }
+
     fn describe(&mut self, error: &SqlError, now: Nanos) -> DatabaseError {
         let waited = now - self.waits_since;
         let failure = |(mode, blocked_by): (LockMode, Vec<String>)| LockFailure {

@@ -165,6 +165,7 @@ impl<'r> Stage<'r> {
             pool_size: u32::try_from(input.pool).unwrap_or(u32::MAX),
             session: self.settings(&input.app),
             attempts: 1,
+            retries_on: None,
             backoff: Backoff::Fixed(Nanos::ZERO),
             health_check: None,
             ejection: None,
@@ -172,7 +173,7 @@ impl<'r> Stage<'r> {
             deployment: DeploymentSettings {
                 drain_timeout: Nanos::ZERO,
                 restart_time: Nanos::ZERO,
-                never_healthy: Vec::new(),
+                ..DeploymentSettings::default()
             },
         };
         let instance = AppInstance::new(settings, 0, sessions, unused_chance(), true);
@@ -249,7 +250,7 @@ impl<'r> Stage<'r> {
             let (own, round_trip) = (Rc::clone(&diary), self.durations.round_trip);
             let story = Coroutine::new(unused_chance(), move |port| carry_out(port, plan, round_trip, own));
             self.scheduler.set_timer(span(script.t0_ms), place, 0);
-            let coordinator = MigrationCoordinator::new(story, SERVER, session, Vec::new(), Vec::new());
+            let coordinator = MigrationCoordinator::new(story, SERVER, session, Vec::new());
             self.players.push(Player::Coordinator(coordinator.beside_others()));
             sessions.push(session);
             diaries.push(diary);

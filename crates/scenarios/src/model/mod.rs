@@ -25,16 +25,16 @@ use crate::units::Span;
 
 pub use application::{
     ApplicationSpec, EjectionSpec, HealthCheckConnection, HealthCheckSpec, RequestRetries, RequestSpec,
-    VersionSpec,
+    StartCheckKind, VersionSpec,
 };
 pub(crate) use background::same_table;
 pub use background::{BackgroundSpec, BackgroundWork, DumpedTable};
 pub use budget::{Allowance, BudgetSpec};
 pub use changes::{DataMigrationSpec, ExpansionSpec, IdempotentSpec};
 pub use database::{DatabaseSpec, SettingsSpec, TableSpec};
-pub use deployment::{DeploymentSpec, DeploymentStart, DeploymentStrategy};
+pub use deployment::{DeploymentSpec, DeploymentStart, DeploymentStrategy, OnFailure};
 pub use keys::KeySpec;
-pub use migration::{MigrationSpec, MigrationStepSpec};
+pub use migration::{MigrationSpec, MigrationStepSpec, RunnerLockKind};
 pub use retry::{
     Attempt, Backoff, Jitter, PRESETS, Preset, PresetName, RetryPlan, RetryPolicy, RetrySpec, Tries, preset,
 };

@@ -100,6 +100,7 @@ impl ApplicationSpec {
             health_check: None,
             ejection: None,
             drain_timeout: Span::from_secs(10),
+            start_check: None,
             restart_time: Span::from_secs(5),
             version: version.name.clone(),
             versions: vec![version],

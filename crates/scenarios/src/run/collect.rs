@@ -163,11 +163,11 @@ pub(super) struct Collector {
     in_pools: (u32, u32),
     waiting: BTreeMap<SessionId, (Nanos, LockTag, LockMode)>,
     pub(super) waits: Vec<(LockTag, LockMode, Waits)>,
-    migration_session: Option<SessionId>,
-    migration_waits: Nanos,
+    /// What the sessions that run migrations have waited since their statements began.
+    migration_waits: BTreeMap<SessionId, Nanos>,
+    /// Whose statement each is.
+    pub(super) statement_sessions: Vec<SessionId>,
     pub(super) statements: Vec<MigrationStatement>,
-    /// The migration's pauses: from when, for how long.
-    pub(super) pauses: Vec<(Nanos, Nanos)>,
     tracks: BTreeMap<ActorId, Track>,
     /// Whose each session is.
     owners: Vec<ActorId>,
@@ -179,7 +179,6 @@ pub(super) struct Collector {
 impl Collector {
     pub(super) fn new(
         classes: usize,
-        migration: SessionId,
         owners: Vec<ActorId>,
         scripts: BTreeMap<ActorId, Vec<ScriptStep>>,
         refused: u32,
@@ -187,7 +186,6 @@ impl Collector {
         let connections = u32::try_from(owners.len()).unwrap_or(u32::MAX);
         Self {
             classes: (0..classes).map(|_| Class::default()).collect(),
-            migration_session: Some(migration),
             connections: (connections, u64::from(refused)),
             owners,
             scripts,
@@ -267,15 +265,12 @@ impl Collector {
                 self.connections.0 = self.connections.0.max(*open);
                 self.connections.1 += u64::from(*refused);
             }
-            Event::Migration { step, .. } => self.migration(now, *step),
+            Event::Migration { session, statement, step } => {
+                self.migration(now, *session, *statement as usize, *step);
+            }
             Event::Background { statement, step } => self.background(now, actor, name, *statement, *step),
             Event::Deployment { phase, .. } => self.deployment(now, actor, name, *phase),
-            Event::Pauses { span } => {
-                if self.pauses.len() < MOST_BARS {
-                    self.pauses.push((now, *span));
-                }
-            }
-            Event::Rotation { .. } | Event::Blocked { .. } => {}
+            Event::Pauses { .. } | Event::Rotation { .. } | Event::Blocked { .. } => {}
         }
     }
 
@@ -307,8 +302,8 @@ impl Collector {
             _ => {
                 let Some((since, tag, mode)) = self.waiting.remove(&event.session) else { return };
                 let span = now - since;
-                if Some(event.session) == self.migration_session {
-                    self.migration_waits += span;
+                if let Some(waits) = self.migration_waits.get_mut(&event.session) {
+                    *waits += span;
                 }
                 let kind = kind_of(tag);
                 let known = self.waits.iter_mut().find(|one| one.1 == mode && kind_of(one.0) == kind);
@@ -327,19 +322,22 @@ impl Collector {
         }
     }
 
-    fn migration(&mut self, now: Nanos, step: StatementStep) {
+    fn migration(&mut self, now: Nanos, session: SessionId, number: usize, step: StatementStep) {
         if step == StatementStep::Begins {
-            self.migration_waits = Nanos::ZERO;
-            let (sql, failure) = (String::new(), None);
+            self.migration_waits.insert(session, Nanos::ZERO);
+            self.statement_sessions.push(session);
+            let (sql, by, failure) = (String::new(), String::new(), None);
             self.statements.push(MigrationStatement {
                 sql,
+                by,
                 start_ms: ms(now),
                 end_ms: None,
                 waited_ms: 0.0,
                 failure,
             });
-        } else if let Some(last) = self.statements.last_mut() {
-            (last.end_ms, last.waited_ms) = (Some(ms(now)), ms(self.migration_waits));
+        } else if let Some(last) = number.checked_sub(1).and_then(|at| self.statements.get_mut(at)) {
+            let waited = self.migration_waits.remove(&session).unwrap_or_default();
+            (last.end_ms, last.waited_ms) = (Some(ms(now)), ms(waited));
             if let StatementStep::Fails(state) = step {
                 last.failure = Some(state.to_string());
             }
@@ -384,13 +382,15 @@ impl Collector {
     fn deployment(&mut self, now: Nanos, actor: ActorId, name: &str, phase: DeploymentPhase) {
         let bars = self.track(actor, name, "deployment");
         close(bars, now);
-        let state = match phase {
-            DeploymentPhase::Draining => "draining",
-            DeploymentPhase::Starting => "starting",
-            DeploymentPhase::Healthy => "serving",
-            DeploymentPhase::Unhealthy => "failed",
+        let (label, state) = match phase {
+            DeploymentPhase::Draining => ("draining", "draining"),
+            DeploymentPhase::Starting => ("starting", "starting"),
+            DeploymentPhase::Healthy => ("serving", "serving"),
+            DeploymentPhase::Unhealthy => ("failed", "failed"),
+            DeploymentPhase::Held => ("migrating", "starting"),
+            DeploymentPhase::Stopped => ("stopped", "sleeps"),
         };
-        bars.push(open_bar(now, state, state));
+        bars.push(open_bar(now, label, state));
     }
 
     /// Ends everything that is under way and gives classes, the whole, the series and the tracks.

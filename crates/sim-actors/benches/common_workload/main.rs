@@ -78,6 +78,7 @@ fn measure(variant: &Variant, seconds: u64) -> Measured {
     }
 }
 
+#[inline(never)]
 fn run<G: Engine + 'static>(engine: G, variant: &Variant, seconds: u64) -> Measured {
     let mut scheduler: Scheduler<Logged> = Scheduler::new(Nanos::from_secs(seconds));
     let players = cast(engine, variant.level, &mut scheduler);

@@ -188,6 +188,11 @@ impl Pool {
         kinds.any(|kind| kind == request)
     }
 
+    /// Whether it has no connections at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.connections.is_empty()
+    }
+
     /// Whether no request is waiting, running or being rolled back.
     pub(super) fn is_quiet(&self) -> bool {
         self.queue.is_empty() && self.idle.len() == self.connections.len()

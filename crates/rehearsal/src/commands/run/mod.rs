@@ -71,6 +71,9 @@ impl Args {
             None => Loaded::embedded_run()?,
         };
         loaded = self.recorded.apply(loaded)?;
+        for warning in loaded.warnings() {
+            eprintln!("warning: {warning}");
+        }
         loaded.scenario.seed = self.seed.unwrap_or(loaded.scenario.seed);
         let interrupt = Interrupt::catch()?;
         if let Some(count) = self.seeds {

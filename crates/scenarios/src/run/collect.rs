@@ -168,8 +168,6 @@ pub(super) struct Collector {
     /// Whose statement each is.
     pub(super) statement_sessions: Vec<SessionId>,
     pub(super) statements: Vec<MigrationStatement>,
-    /// The migration's pauses: from when, for how long.
-    pub(super) pauses: Vec<(Nanos, Nanos)>,
     tracks: BTreeMap<ActorId, Track>,
     /// Whose each session is.
     owners: Vec<ActorId>,
@@ -273,12 +271,7 @@ impl Collector {
             }
             Event::Background { statement, step } => self.background(now, actor, name, *statement, *step),
             Event::Deployment { phase, .. } => self.deployment(now, actor, name, *phase),
-            Event::Pauses { span } => {
-                if self.pauses.len() < MOST_BARS {
-                    self.pauses.push((now, *span));
-                }
-            }
-            Event::Rotation { .. } | Event::Blocked { .. } => {}
+            Event::Pauses { .. } | Event::Rotation { .. } | Event::Blocked { .. } => {}
         }
     }
 

@@ -98,9 +98,8 @@ pub fn run_before(loaded: &Loaded, mode: RunMode, onlooker: Onlooker) -> Result<
     cast.witness = watching.map(|observer| sight::witness(observer, Rc::clone(&texts)));
     let (kinds, instances) = (request_kinds(scenario), cast.instances.clone());
     let recorded = loaded.trace.as_ref().map_or(0, |trace| trace.classes.len());
-    let classes = kinds.len() + recorded;
     let (owners, scripts) = (cast.clients.clone(), std::mem::take(&mut cast.scripts));
-    let collector = Collector::new(classes, owners, scripts, cast.refused);
+    let collector = Collector::new(kinds.len() + recorded, owners, scripts, cast.refused);
     let collector = Rc::new(RefCell::new(collector));
     let (taking, actors) = (Rc::clone(&collector), names.clone());
     scheduler.log.observe(Box::new(move |at, actor: ActorId, event: &Event| {
@@ -216,7 +215,7 @@ fn report(stage: &Stage<'_>, collector: &mut Collector, players: Players) -> Rep
     let told_of = told_of.unwrap_or_else(|| stage.play.so_far());
     let deployments = deployments(scenario, &told_of.deployments);
     let migration = migration(stage, collector, outcome);
-    gantt.splice(0..0, migration_tracks(&migration, &collector.pauses, end));
+    gantt.splice(0..0, migration_tracks(&migration, end));
     let told = waits::tell(stage, collector, &watch);
     let mut report = Report {
         scenario: stage.loaded.name(),
@@ -327,40 +326,36 @@ fn migration(
 }
 
 /// A track for each session that ran migrations.
-fn migration_tracks(migration: &Migration, pauses: &[(Nanos, Nanos)], end: Nanos) -> Vec<Track> {
+fn migration_tracks(migration: &Migration, end: Nanos) -> Vec<Track> {
     let mut names: Vec<&str> = vec!["migration"];
     for statement in &migration.statements {
         if !names.contains(&statement.by.as_str()) {
             names.push(&statement.by);
         }
     }
-    let paused = |name: &str| if name == "migration" { pauses } else { &[] };
-    names.into_iter().map(|name| migration_track(migration, name, paused(name), end)).collect()
+    names.into_iter().map(|name| migration_track(migration, name, end)).collect()
 }
 
-/// What a session that migrates did when: a wait that failed ends in a stroke, pauses between attempts are there too.
-fn migration_track(migration: &Migration, name: &str, pauses: &[(Nanos, Nanos)], end: Nanos) -> Track {
-    let mut bars = Vec::new();
+/// What one session did when: a wait that failed ends in a stroke, and between statements it sleeps.
+fn migration_track(migration: &Migration, name: &str, end: Nanos) -> Track {
+    let mut bars: Vec<Bar> = Vec::new();
     let mut bar = |from_ms: f64, to_ms: f64, label: &str, state: &str| {
         if to_ms > from_ms || state == "failed" {
             bars.push(Bar { from_ms, to_ms, label: label.to_owned(), state: state.to_owned() });
         }
     };
+    let mut ended = None;
     for statement in migration.statements.iter().filter(|statement| statement.by == name) {
         let to_ms = statement.end_ms.unwrap_or(ms(end));
         let granted = (statement.start_ms + statement.waited_ms).min(to_ms);
+        bar(ended.unwrap_or(statement.start_ms), statement.start_ms, "pause", "sleeps");
         bar(statement.start_ms, granted, &statement.sql, "waits");
         match &statement.failure {
             Some(code) => bar(granted, to_ms, &format!("{code}: {}", statement.sql), "failed"),
             None => bar(granted, to_ms, &statement.sql, "works"),
         }
+        ended = Some(to_ms);
     }
-    // What comes after the migration is the run's cooling down.
-    let last_ms = migration.end_ms.unwrap_or(f64::INFINITY);
-    for (from, span) in pauses.iter().filter(|pause| ms(pause.0) < last_ms) {
-        bar(ms(*from), ms(*from + *span).min(ms(end)), "pause", "sleeps");
-    }
-    bars.sort_by(|a, b| a.from_ms.total_cmp(&b.from_ms));
     Track { name: name.to_owned(), kind: "migration".to_owned(), bars }
 }
 

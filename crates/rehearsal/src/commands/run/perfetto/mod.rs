@@ -182,7 +182,7 @@ impl State {
                 tracks.pool(actor, at, writer, |pool| pool.queued = pool.queued.saturating_sub(1));
             }
             Event::Pauses { span } => {
-                let track = tracks.beside(actor, "pauses", writer);
+                let track = tracks.lane(actor, at, *span, writer);
                 writer.whole(at, *span, track, "sleeps");
             }
             Event::Deployment { phase, .. } => {
@@ -191,7 +191,7 @@ impl State {
                     DeploymentPhase::Starting => Some("starting"),
                     DeploymentPhase::Healthy => None,
                     DeploymentPhase::Unhealthy => Some("failed its health check"),
-                    DeploymentPhase::Held => Some("before its health check"),
+                    DeploymentPhase::Held => Some("waits for its migrations"),
                     DeploymentPhase::Stopped => Some("stopped"),
                 };
                 tracks.phase(actor, at, name, writer);

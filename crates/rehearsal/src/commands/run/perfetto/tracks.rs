@@ -8,6 +8,10 @@ use transactions::SessionId;
 
 use super::format::{Slice, Track, Writer};
 
+/// Threads beside those of sessions are numbered from here on: there are fewer sessions, and a thread's number has
+/// 32 bits.
+const BESIDE: usize = 1_000_000_000;
+
 /// A slice that is open on a session's track.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Open {
@@ -29,6 +33,8 @@ struct Process {
     sessions: usize,
     /// The thread beside those of its sessions.
     beside: Option<Track>,
+    /// The threads of its pauses, and until when each is taken: stories side by side pause at the same time.
+    lanes: Vec<(Track, Nanos)>,
     /// Whether a phase of a deployment is open there.
     in_phase: bool,
     pool: Pool,
@@ -65,7 +71,14 @@ impl Tracks {
             // The migration above the others: it is what one looks for.
             let place = if name == "migration" { 1 } else { pid };
             writer.metadata(track, "process_sort_index", "sort_index", &json!(place));
-            let process = Process { pid, sessions: 0, beside: None, in_phase: false, pool: Pool::default() };
+            let process = Process {
+                pid,
+                sessions: 0,
+                beside: None,
+                lanes: Vec::new(),
+                in_phase: false,
+                pool: Pool::default(),
+            };
             self.processes.insert(name.to_owned(), process);
         }
         match self.processes.get_mut(name) {
@@ -115,14 +128,28 @@ impl Tracks {
         self.sessions.get(&session).map_or(0, |known| known.open.len())
     }
 
+    /// A thread for a pause, on which there is none meanwhile.
+    pub(super) fn lane(&mut self, actor: &str, at: Nanos, span: Nanos, writer: &mut Writer) -> Track {
+        let process = self.process(actor, writer);
+        if let Some(free) = process.lanes.iter_mut().find(|lane| lane.1 <= at) {
+            free.1 = at + span;
+            return free.0;
+        }
+        let number = process.lanes.len();
+        let track = Track { pid: process.pid, tid: BESIDE + 1_000 * (number + 1) + process.pid };
+        process.lanes.push((track, at + span));
+        writer.metadata(track, "thread_name", "name", &json!("pauses"));
+        writer.metadata(track, "thread_sort_index", "sort_index", &json!(0));
+        track
+    }
+
     /// The thread of an actor beside those of its sessions.
-    pub(super) fn beside(&mut self, actor: &str, name: &str, writer: &mut Writer) -> Track {
+    fn beside(&mut self, actor: &str, name: &str, writer: &mut Writer) -> Track {
         let process = self.process(actor, writer);
         if let Some(track) = process.beside {
             return track;
         }
-        // Sessions are numbered from 1, and there are fewer than these; a thread's number has 32 bits.
-        let track = Track { pid: process.pid, tid: 1_000_000_000 + process.pid };
+        let track = Track { pid: process.pid, tid: BESIDE + process.pid };
         process.beside = Some(track);
         writer.metadata(track, "thread_name", "name", &json!(name));
         writer.metadata(track, "thread_sort_index", "sort_index", &json!(0));

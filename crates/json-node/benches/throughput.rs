@@ -39,7 +39,7 @@ fn main() {
         });
         let started = cpu_time();
         let reply = node.answer(Item::Value(message));
-        spent.push((cpu_time() - started));
+        spent.push(cpu_time() - started);
         assert!(reply.is_some_and(|reply| reply.contains("column_added")));
     }
     let median = |spent: &[Duration]| {

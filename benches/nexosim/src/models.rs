@@ -167,7 +167,9 @@ pub fn run(seconds: u64) -> (u64, u64) {
     let mut totals = Vec::new();
     for number in 0..INSTANCES {
         let starts: Vec<u64> = (0..SESSIONS_EACH).map(|_| start.exponential(THINK).0).collect();
-        (0..SESSIONS_EACH).for_each(|_| drop(desk.kernel.connect()));
+        for _ in 0..SESSIONS_EACH {
+            desk.kernel.connect();
+        }
         let total = Arc::new(AtomicU64::new(0));
         totals.push(Arc::clone(&total));
         let mut instance = Instance {

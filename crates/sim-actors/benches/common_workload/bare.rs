@@ -38,8 +38,14 @@ pub(crate) fn run<G: Engine>(players: Vec<Player<G>>, scheduler: &mut Scheduler<
             };
             settle(round, &mut brought, scheduler, &mut done);
         }
-        let mut next = 0;
-        while let Some(&(round, session)) = done.get(next) {
+        let (mut next, mut sorted) = (0, 0);
+        while let Some(&(round, _)) = done.get(next) {
+            // Those who are told in the same round act in the order of their places.
+            if next == sorted {
+                sorted += done[next..].iter().take_while(|one| one.0 == round).count();
+                done[next..sorted].sort_by_key(|(_, session)| clients[session.index()]);
+            }
+            let session = done[next].1;
             next += 1;
             let client = clients[session.index()];
             let Some(Player::Instance(instance)) = clients_of.get_mut(client.0 as usize - 1) else {

@@ -83,6 +83,7 @@ fn cause_of(cause: Failed) -> String {
     match cause {
         Failed::Database(state) => state.to_string(),
         Failed::PoolTimeout => "pool timeout".to_owned(),
+        Failed::NotServed => "not served".to_owned(),
     }
 }
 

@@ -101,7 +101,7 @@ impl Observed {
     pub fn schema_failure(&self) -> Option<String> {
         let of_schema = |failed: &Failed| match failed {
             Failed::Database(state) => state.as_str().starts_with("42"),
-            Failed::PoolTimeout => false,
+            Failed::PoolTimeout | Failed::NotServed => false,
         };
         let (cause, count) = self.failed.iter().find(|(failed, _)| of_schema(failed))?;
         let Failed::Database(state) = cause else { return None };

@@ -33,6 +33,7 @@ impl World {
         let database = &scenario.database;
         let mut config = DatabaseConfig::default();
         (config.version, config.seed) = (database.version, scenario.seed);
+        config.statement_overhead = database.statement_overhead.0;
         for (name, span) in &database.rates {
             config
                 .set_rate(name, span.0)
@@ -57,14 +58,21 @@ impl World {
     pub fn fill_tables(&mut self, loaded: &Loaded) -> Result<(), ScenarioError> {
         self.filled.retain(|table| self.database.has_table(table));
         for table in &loaded.scenario.tables {
-            if self.has_table(&table.name)
-                && !self.filled.contains(&table.name)
-                && let Some(data) = &table.data
-            {
+            if !self.has_table(&table.name) || self.filled.contains(&table.name) {
+                continue;
+            }
+            let bytes = table.bytes.map(|size| size.0);
+            if let Some(data) = &table.data {
                 let data = data.replace("$1", &table.rows.to_string());
                 self.run(loaded, &format!("the data of table {:?}", table.name), &data)?;
-                self.filled.insert(table.name.clone());
             }
+            // Rows that the schema's own INSERTs have made are there and stay.
+            if table.data.is_none() && self.database.is_empty(&table.name) {
+                self.database.set_virtual_rows(&table.name, table.rows, bytes);
+            } else if let Some(bytes) = bytes {
+                self.database.set_table_size(&table.name, table.rows, bytes);
+            }
+            self.filled.insert(table.name.clone());
         }
         Ok(())
     }

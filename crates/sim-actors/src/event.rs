@@ -10,6 +10,8 @@ pub enum Failed {
     Database(SqlState),
     /// No connection came free in time.
     PoolTimeout,
+    /// The version that runs knows no such request.
+    NotServed,
 }
 
 /// One line of the event log.
@@ -223,6 +225,7 @@ fn failure_word(failed: Failed) -> u64 {
     match failed {
         Failed::Database(state) => state_word(state),
         Failed::PoolTimeout => 1,
+        Failed::NotServed => 2,
     }
 }
 

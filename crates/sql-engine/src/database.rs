@@ -20,7 +20,8 @@ use crate::error::{Result, SqlError, SqlState, error};
 use crate::exec::{DdlTask, DeferredTask, Machine};
 pub(crate) use crate::job::Prepared;
 use crate::job::{
-    Current, Dispatch, Job, Queue, controls_transactions, ends_failure, needs_explicit_block, sent, timeouts,
+    Current, Dispatch, Job, Pause, Queue, controls_transactions, ends_failure, needs_explicit_block, sent,
+    timeouts,
 };
 use crate::plan::name_of;
 use crate::state::{Notice, QueryResult, SessionData, Shared, StatementResult, Tuple};
@@ -35,13 +36,21 @@ pub struct DatabaseConfig {
     pub seed: u64,
     /// Microseconds from 2000-01-01 to the virtual time zero: what `now()` counts from.
     pub epoch: i64,
+    /// What each statement takes before it begins: parsing, planning, the network.
+    pub statement_overhead: Nanos,
     model: Option<CostModel>,
 }
 
 impl Default for DatabaseConfig {
     /// PostgreSQL 18 with the measured rates; its clock starts on 2025-01-01.
     fn default() -> Self {
-        Self { version: 18, seed: 0, epoch: 9_132 * 86_400_000_000, model: Some(CostModel::default()) }
+        Self {
+            version: 18,
+            seed: 0,
+            epoch: 9_132 * 86_400_000_000,
+            statement_overhead: Nanos::ZERO,
+            model: Some(CostModel::default()),
+        }
     }
 }
 
@@ -143,6 +152,7 @@ impl Database {
         let version = config.pg_version();
         let server = ServerSettings { version: version.major() as u8 };
         let shared = Shared::new(version, config.seed, config.epoch, config.durations());
+        shared.edit().statement_overhead = config.statement_overhead;
         Self {
             config,
             backends: Backends::new(server),
@@ -411,6 +421,18 @@ impl Database {
             self.backends.start(now, session, first, fx);
             return;
         }
+        let overhead = self.config.statement_overhead;
+        if overhead > Nanos::ZERO
+            && is_control(&statement)
+            && state != SessionState::IdleInFailedTransaction
+            && !std::mem::replace(&mut job.has_paused, true)
+        {
+            job.current = Current::BeforeCommit;
+            self.jobs[session.index()] = Some(job);
+            self.backends.start(now, session, Sent::Dynamic(Box::new(Pause(Some(overhead)))), fx);
+            return;
+        }
+        job.has_paused = false;
         job.queue.pop_front();
         // The unseen block is none for the statements that begin and end blocks (manual, 55.2.2.1): BEGIN turns
         // it into one, COMMIT and ROLLBACK warn that there is none, and savepoints want one.
@@ -566,6 +588,15 @@ impl Database {
             let name = self.shared.edit().catalog_of(session).relation(id).map(|r| r.name.to_string());
             failure.message = format!("{} \"{}\"", failure.message, name.unwrap_or_default()).into();
         }
+        if let Some(id) = relation
+            && failure.sqlstate == SqlState::UNIQUE_VIOLATION
+            && failure.message.ends_with("constraint")
+        {
+            let catalog = self.shared.edit().catalog_of(session);
+            let key = catalog.relation(id).and_then(|r| r.primary_key());
+            let name = key.and_then(|(_, index)| catalog.relation(index)).map(|r| r.name.to_string());
+            failure.message = format!("{} \"{}\"", failure.message, name.unwrap_or_default()).into();
+        }
         if let (Some(Statement::RollbackTo(name) | Statement::Release(name)), SqlState::NO_SUCH_SAVEPOINT) =
             (statement, failure.sqlstate)
         {
@@ -706,6 +737,17 @@ impl Database {
         let mut state = self.shared.edit();
         state.set_virtual_rows(&mut self.backends, relation, rows, bytes);
         true
+    }
+
+    /// Whether no row of a table, or of those below it, is committed.
+    #[must_use]
+    pub fn is_empty(&self, table: &str) -> bool {
+        let Some(relation) = self.find(table) else { return true };
+        let parts = self.shared.get().catalog.with_descendants(relation);
+        parts.into_iter().all(|part| {
+            self.backends.extent_rows(part).unwrap_or_else(|| self.backends.committed_rows(part).len() as u64)
+                == 0
+        })
     }
 
     fn find(&self, table: &str) -> Option<RelationId> {

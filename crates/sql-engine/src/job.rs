@@ -10,7 +10,7 @@ use std::rc::Rc;
 use lock_table::SessionId;
 use sim_clock::Nanos;
 use sql_syntax::ast::{self, Statement};
-use transactions::{CommandTag, Guc, Isolation, Statement as Sent, StepContext, StepOutcome};
+use transactions::{CommandTag, Guc, Isolation, Statement as Sent, Step, StepContext, StepOutcome, Stepper};
 
 use crate::command::{duration, guc, show_duration, tag};
 use crate::error::{Result, SqlError, error, not_modelled};
@@ -69,6 +69,7 @@ pub(crate) enum Current {
     /// The block around them failed.
     HiddenRollback(SqlError),
     /// What has to be done before a COMMIT: deferred constraints, temporary tables.
+    /// Or before any statement that the layer below carries out by itself: its overhead.
     BeforeCommit,
 }
 
@@ -117,6 +118,8 @@ pub(crate) struct Job {
     pub(crate) last: Option<transactions::Outcome>,
     /// What is left to do to temporary tables before the COMMIT that is next in the queue.
     pub(crate) at_commit: Option<Vec<Statement>>,
+    /// Whether the overhead of the statement that is next in the queue has gone by.
+    pub(crate) has_paused: bool,
 }
 
 impl Job {
@@ -131,6 +134,7 @@ impl Job {
             current: Current::HiddenBegin,
             last: None,
             at_commit: None,
+            has_paused: false,
         }
     }
 }
@@ -173,6 +177,19 @@ pub(crate) fn sent(machine: Machine, task: impl Task + 'static) -> Sent<Tuple> {
 
 fn sent_without_snapshot(machine: Machine, task: impl Task + 'static) -> Sent<Tuple> {
     Sent::Dynamic(Box::new(StatementStepper::new(machine, Box::new(task)).without_snapshot()))
+}
+
+/// The overhead of a statement that the layer below carries out by itself.
+pub(crate) struct Pause(pub(crate) Option<Nanos>);
+
+impl Stepper<Tuple> for Pause {
+    fn step(&mut self, _cx: &mut StepContext<'_, Tuple>, _last: StepOutcome<Tuple>) -> Step<Tuple> {
+        self.0.take().map_or(Step::Done { tag: CommandTag(""), rows: 0 }, Step::Work)
+    }
+
+    fn takes_snapshot(&self) -> bool {
+        false
+    }
 }
 
 /// A task that is done, or fails, at once.
@@ -331,7 +348,8 @@ impl Dispatch<'_> {
     }
 
     fn machine(&self, params: &Rc<[Value]>, tag: CommandTag, work: Option<Nanos>) -> Machine {
-        Machine::new(Rc::clone(self.shared), self.session, Rc::clone(params), tag, work)
+        let machine = Machine::new(Rc::clone(self.shared), self.session, Rc::clone(params), tag, work);
+        Machine { overhead: self.shared.get().statement_overhead, ..machine }
     }
 
     fn noop(&self, job: &Job, statement: &Statement) -> Sent<Tuple> {

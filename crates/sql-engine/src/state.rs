@@ -184,6 +184,7 @@ pub(crate) struct State {
     /// Microseconds since 2000-01-01 at the virtual time zero.
     pub(crate) epoch: i64,
     pub(crate) durations: Rc<dyn Durations>,
+    pub(crate) statement_overhead: Nanos,
     pub(crate) next_change: u64,
     /// Partitions that are being detached, with the catalog's generation when that began.
     pub(crate) detaching: Vec<(RelationId, u64)>,
@@ -210,6 +211,7 @@ impl Shared {
                 random: Xoshiro256PlusPlus::seed_from_u64(seed),
                 epoch,
                 durations,
+                statement_overhead: Nanos::ZERO,
                 next_change: 0,
                 detaching: Vec::new(),
                 virtual_tables: FxHashMap::default(),

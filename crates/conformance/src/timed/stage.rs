@@ -355,5 +355,6 @@ fn name_of(failed: Failed) -> String {
     match failed {
         Failed::Database(state) => state.to_string(),
         Failed::PoolTimeout => "POOL".to_owned(),
+        Failed::NotServed => "404".to_owned(),
     }
 }

@@ -257,6 +257,7 @@ impl Collector {
                 let cause = failed.map(|failed| match failed {
                     Failed::Database(state) => state.to_string(),
                     Failed::PoolTimeout => "pool timeout".to_owned(),
+                    Failed::NotServed => "not served".to_owned(),
                 });
                 self.end(now, *request, (*latency, *own), cause);
             }

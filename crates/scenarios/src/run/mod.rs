@@ -248,7 +248,7 @@ fn report(stage: &Stage<'_>, collector: &mut Collector, players: Players) -> Rep
         series,
         gantt,
         assumptions: stage.told.0.iter().cloned().chain(assumptions(scenario)).collect(),
-        not_modelled: not_modelled(scenario)
+        not_modelled: [NOT_MODELLED.to_owned()]
             .into_iter()
             .chain(stage.loaded.left_out.iter().cloned())
             .chain(stage.told.1.iter().cloned())
@@ -394,6 +394,12 @@ fn assumptions(scenario: &Scenario) -> Vec<Assumption> {
         let note = "statements without `takes` take as long as the cost model has it";
         add("service times".to_owned(), format!("{modelled} statements by the cost model"), note);
     }
+    let unknown = scenario.tables.iter().filter(|table| table.data.is_none()).count();
+    if unknown > 0 {
+        let note = "conditions on other columns than the key are taken to hold, constraints to be satisfied; \
+                    a parameter stands for one row of a unique index, otherwise for three";
+        add("what is in the rows".to_owned(), format!("{unknown} tables without `data`"), note);
+    }
     add(
         "work of the migration".to_owned(),
         "by the cost model".to_owned(),
@@ -402,19 +408,6 @@ fn assumptions(scenario: &Scenario) -> Vec<Assumption> {
     list
 }
 
-/// What the scenario has and the simulation leaves out.
-fn not_modelled(scenario: &Scenario) -> Vec<String> {
-    let mut list =
-        vec!["CPU and I/O contention between statements, replication lag, the planner's choices".to_owned()];
-    let mut leave_out = |is_there: bool, what: &str| {
-        if is_there {
-            list.push(format!("{what}: in the scenario, but not simulated yet"));
-        }
-    };
-    leave_out(scenario.database.statement_overhead.0 > Nanos::ZERO, "database.statement_overhead");
-    leave_out(
-        scenario.tables.iter().any(|table| table.data.is_none()),
-        "tables without `data`: they are empty",
-    );
-    list
-}
+/// What no scenario can ask for yet.
+const NOT_MODELLED: &str =
+    "CPU and I/O contention between statements, replication lag, the planner's choices";

@@ -92,6 +92,14 @@ fn an_application_that_validates_its_model_does_not_start_before_the_column_is_t
 }
 
 #[test]
+fn requests_that_the_new_version_does_not_know_fail() {
+    let web = WEB.split("name = \"v2\"").next().unwrap().to_owned() + "name = \"v2\"\nrequests = []\n";
+    let rest = "[migration]\nstart = \"2 s\"\nfiles = []\n[[deployments]]\nto = \"v2\"\n";
+    let report = run(&[SHOP, &web, rest], &[]);
+    assert!(class(&report, "web/read").failed["not served"] > 50);
+}
+
+#[test]
 fn a_batch_moves_at_once() {
     let one = took(&deployed("start = \"after\""));
     let two = took(&deployed("start = \"after\"\nbatch_size = 2"));

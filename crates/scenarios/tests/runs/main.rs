@@ -2,6 +2,7 @@
 
 mod applications;
 mod batches;
+mod checks;
 mod deployments;
 mod health;
 mod startup;

@@ -191,3 +191,68 @@ fn handshakes_new_table_passes_a_read_on_todays_servers() {
     assert_eq!(report.overall.delayed, 0);
     assert!(report.waits.iter().all(|wait| wait.longest_ms < 20.0), "{:?}", report.waits);
 }
+
+/// From when to when requests of a class failed, in minutes: nobody had an answer, or only some.
+#[allow(clippy::cast_precision_loss)]
+fn failing_minutes(report: &reports::Report) -> f64 {
+    let failed = report.series.failed.iter();
+    let intervals = failed.filter(|failed| **failed > 0).count();
+    intervals as f64 * report.series.interval_ms / MINUTE
+}
+
+#[test]
+fn vm0s_new_readers_failed_until_the_column_was_there() {
+    let report = rehearse("incidents/vm0-2026-07-27");
+    let (read, write) = (class(&report, "read messages"), class(&report, "write message"));
+    assert_eq!(failures(read), failed(read, "42703"));
+    let minutes = failing_minutes(&report);
+    assert!((98.0..106.0).contains(&minutes), "published: 102 minutes; {minutes}");
+    assert_eq!(failures(write), 0, "the additive column breaks nobody else");
+    assert!(report.waits.iter().all(|wait| wait.longest_ms < 10.0), "{:?}", report.waits);
+}
+
+#[test]
+fn vm0s_new_enum_value_failed_more_than_half_of_one_endpoints_requests_for_ten_minutes() {
+    let report = rehearse("incidents/vm0-2026-07-28");
+    let teams = class(&report, "events of a teams thread");
+    assert_eq!(failures(teams), failed(teams, "22P02"));
+    let minutes = failing_minutes(&report);
+    assert!((8.0..11.0).contains(&minutes), "published: 10 minutes; {minutes}");
+    let series = &report.series;
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let (from, to) = ((120_000.0 / series.interval_ms) as usize, (640_000.0 / series.interval_ms) as usize);
+    let sum = |counts: &[u64]| counts[from..to].iter().sum::<u64>();
+    let part = sum(&series.failed) * 100 / sum(&series.arrived);
+    assert!((50..64).contains(&part), "published: 57 % at the peak; {part}");
+}
+
+#[test]
+fn vm0s_draining_instances_failed_their_inserts_for_two_minutes() {
+    let report = rehearse("incidents/vm0-2026-07-29");
+    let write = class(&report, "write message");
+    assert_eq!(failures(write), failed(write, "42703"));
+    assert!(failures(write) > 50);
+    let minutes = failing_minutes(&report);
+    assert!((1.0..3.0).contains(&minutes), "published: 2 minutes; {minutes}");
+    assert_eq!(failures(class(&report, "read messages")), 0);
+}
+
+#[test]
+fn tregs_pools_asked_for_more_connections_than_there_were_and_calls_waited_for_a_pods_migration() {
+    let report = rehearse("incidents/treg-2026-08");
+    assert!(report.connections.refused > 0);
+    assert!(report.connections.peak >= report.connections.limit - 3, "{:?}", report.connections);
+    assert_eq!(most_to_blame(&report).0, "forgotten session");
+    let stall = class(&report, "call").longest_stall_ms;
+    assert!((8.0 * MINUTE..11.0 * MINUTE).contains(&stall), "to the restart: {stall}");
+}
+
+#[test]
+fn geoids_column_that_was_there_already_froze_the_platform() {
+    let report = rehearse("incidents/geoid-2026-05");
+    assert_eq!(chain(&report).last(), Some(&"idle reader"));
+    let stall = class(&report, "show catalog").longest_stall_ms;
+    assert!((4.0 * MINUTE..5.5 * MINUTE).contains(&stall), "to the reader's end: {stall}");
+    let waiting = report.migration.statements.iter().find(|one| one.sql.contains("IF NOT EXISTS provenance"));
+    assert!(waiting.unwrap().waited_ms > 3.0 * MINUTE);
+}

@@ -5,13 +5,17 @@ use crate::rehearsed::{
 };
 
 /// Each unsafe way with its safe twin.
-const TWINS: [(&str, &str); 6] = [
+const TWINS: [(&str, &str); 10] = [
     ("alter-behind-long-select", "lessons/alter-with-lock-timeout"),
     ("lessons/index-blocking", "lessons/index-concurrently"),
     ("lessons/set-not-null", "lessons/set-not-null-by-check"),
     ("lessons/foreign-key", "lessons/foreign-key-not-valid"),
     ("lessons/deadlock-with-a-reader", "lessons/deadlock-avoided"),
     ("lessons/pool-exhaustion", "lessons/pool-exhaustion-contained"),
+    ("lessons/update-at-once", "lessons/update-in-batches"),
+    ("lessons/rename-in-one-step", "lessons/rename-by-expand-contract"),
+    ("lessons/startup-migrations", "lessons/startup-migrations-apart"),
+    ("lessons/backfill-outrun", "lessons/backfill-of-old-rows"),
 ];
 
 #[test]
@@ -166,4 +170,84 @@ fn rows_that_one_update_has_changed_stay_locked_to_its_end() {
     assert!(correct.delayed * 5 > correct.arrived, "{} of {}", correct.delayed, correct.arrived);
     assert_eq!(failures(read), failed(read, "pool timeout"), "readers only lack connections");
     assert_eq!(most_to_blame(&report).0, "migration");
+}
+
+#[test]
+fn batches_let_go_of_their_rows_and_take_their_time() {
+    let (bad, good) = (rehearse("lessons/update-at-once"), rehearse("lessons/update-in-batches"));
+    let rows = waits(&good, "another transaction's row", "ShareLock");
+    assert!(rows.is_none_or(|rows| rows.longest_ms < 500.0), "no longer than a batch: {rows:?}");
+    assert_eq!(first_dry_ms(&good), None);
+    assert!(migration_ms(&good) > 1.3 * migration_ms(&bad), "the pauses add up: {}", migration_ms(&good));
+}
+
+#[test]
+fn a_rename_in_one_step_fails_every_request_of_the_instances_that_do_not_know_it_yet() {
+    let report = rehearse("lessons/rename-in-one-step");
+    assert!(
+        report.waits.iter().all(|wait| wait.longest_ms < 50.0),
+        "locks have no part in it: {:?}",
+        report.waits
+    );
+    let all = &report.overall;
+    assert_eq!(failures(all), failed(all, "42703"));
+    // Four instances, 3 to 5 s each: on the mean half of the requests for some 15 s, out of 32 s in all.
+    let part = failed(all, "42703") * 100 / all.arrived;
+    assert!((15..40).contains(&part), "{part} %");
+}
+
+#[test]
+fn expand_and_contract_fails_nobody_through_three_deployments() {
+    let report = rehearse("lessons/rename-by-expand-contract");
+    assert_eq!(report.migration.succeeded, Some(true), "{:?}", report.migration.failure);
+    assert_eq!(report.deployments.len(), 3);
+    assert!(report.deployments.iter().all(|deployment| deployment.failure.is_none()));
+    assert_eq!(failures(&report.overall), 0);
+}
+
+#[test]
+fn pods_that_migrate_at_start_close_the_table_and_never_get_ready() {
+    let report = rehearse("lessons/startup-migrations");
+    let chain = chain(&report);
+    assert_eq!(chain.last(), Some(&"analyst"), "{chain:?}");
+    let stall = class(&report, "show ticket").longest_stall_ms;
+    assert!((30_000.0..40_000.0).contains(&stall), "to the end of the analyst's transaction: {stall}");
+    let other = class(&report, "show user");
+    assert!(
+        failures(other) * 4 > other.arrived,
+        "who asks for another table is shut out: {:?}",
+        other.failed
+    );
+    let waiting: Vec<f64> = (report.migration.statements.iter())
+        .filter(|one| one.sql.contains("advisory_lock"))
+        .map(|one| one.waited_ms)
+        .collect();
+    assert!(waiting.iter().any(|waited| *waited > 20_000.0), "the next pod waits for the first: {waiting:?}");
+}
+
+#[test]
+fn a_migration_apart_from_the_pods_tries_until_the_table_is_free() {
+    let report = rehearse("lessons/startup-migrations-apart");
+    assert!(report.migration.failed_attempts >= 10, "{}", report.migration.failed_attempts);
+    assert!(class(&report, "show ticket").longest_stall_ms < 500.0);
+    assert!(report.deployments[0].failure.is_none());
+}
+
+#[test]
+fn a_backfill_that_inserts_outrun_never_lets_the_next_step_through() {
+    let report = rehearse("lessons/backfill-outrun");
+    let migration = &report.migration;
+    assert_eq!(migration.succeeded, Some(false));
+    let states = migration.statements.iter().filter_map(|one| one.failure.as_deref());
+    assert!(states.clone().count() >= 10 && states.clone().all(|state| state == "23502"));
+    assert!(migration_ms(&report) > 50_000.0, "{}", migration_ms(&report));
+    assert_eq!(report.overall.delayed, 0, "no user notices anything");
+}
+
+#[test]
+fn a_backfill_of_the_old_rows_alone_ends() {
+    let report = rehearse("lessons/backfill-of-old-rows");
+    assert_eq!(report.migration.succeeded, Some(true), "{:?}", report.migration.failure);
+    let took = migration_ms(&report);
+    assert!((10_000.0..30_000.0).contains(&took), "2,000 rows, a hundred a second: {took}");
 }

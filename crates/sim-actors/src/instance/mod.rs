@@ -282,9 +282,9 @@ impl AppInstance {
 
     fn will_try_again(&self, request: u32, failures: u32, cause: Failed) -> bool {
         let worth = match (&self.settings.retries_on, cause) {
-            (None, _) => true,
+            (None, cause) => cause != Failed::NotServed,
             (Some(states), Failed::Database(state)) => states.contains(&state),
-            (Some(_), Failed::PoolTimeout) => false,
+            (Some(_), Failed::PoolTimeout | Failed::NotServed) => false,
         };
         request != health::CHECK && failures + 1 < self.settings.attempts && worth
     }
@@ -373,6 +373,10 @@ impl Actor<Message, Event> for AppInstance {
     fn on_message(&mut self, from: ActorId, message: Message, cx: &mut Context<'_, Message, Event>) {
         match message {
             Message::Arrive { request, keys, recorded, ordinal } => {
+                if recorded.is_none() && self.step(request, 0).is_none() {
+                    let (of, none) = ((request, ordinal), Nanos::ZERO);
+                    return self.settle(of, none, none, Some(Failed::NotServed), cx);
+                }
                 let waiting = Waiting::new(request, keys, recorded, cx.now());
                 self.admit(Waiting { ordinal, ..waiting }, cx);
             }

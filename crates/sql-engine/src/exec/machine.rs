@@ -53,6 +53,8 @@ pub(crate) struct Machine {
     pub(crate) tag: CommandTag,
     /// How long the statement takes, if that is given; otherwise its cost says.
     pub(crate) work: Option<Nanos>,
+    /// What goes by before the statement begins.
+    pub(crate) overhead: Nanos,
     /// What of that has gone by.
     pub(crate) worked: Nanos,
     pub(crate) rows_read: u64,
@@ -80,6 +82,7 @@ impl Machine {
             rows: 0,
             tag,
             work,
+            overhead: Nanos::ZERO,
             worked: Nanos::ZERO,
             rows_read: 0,
             rows_written: 0,
@@ -167,6 +170,10 @@ impl StatementStepper {
 
 impl Stepper<Tuple> for StatementStepper {
     fn step(&mut self, cx: &mut StepContext<'_, Tuple>, last: StepOutcome<Tuple>) -> Step<Tuple> {
+        let overhead = std::mem::replace(&mut self.machine.overhead, Nanos::ZERO);
+        if overhead > Nanos::ZERO {
+            return Step::Work(overhead);
+        }
         let mut last = last;
         while let Some(mut task) = self.stack.pop() {
             let flow = task.run(&mut self.machine, cx, std::mem::replace(&mut last, StepOutcome::Done));

@@ -5,6 +5,7 @@
 
 mod ddl;
 mod insert;
+mod join;
 mod machine;
 mod modify;
 mod pace;

@@ -107,7 +107,8 @@ impl ModifyTask {
                 };
             }
         };
-        let frame = Frame { width, outer: None, enough: None, needed: usize::MAX, most: None, passes: None };
+        let frame =
+            Frame { width, outer: None, enough: None, needed: usize::MAX, filter, most: None, passes: None };
         let mut found: Vec<SourceRow> = Vec::new();
         let mut seen: Vec<(RelationId, RowKey)> = Vec::new();
         let joined = !matches!(source, Source::Table(_));

@@ -171,7 +171,8 @@ pub(super) fn candidates(
     let Wanted { enough, needed, most, passes } = wanted;
     let ordered = select.ordered_scan();
     let hint = ordered.and_then(|descending| enough.map(|n| (n, descending)));
-    let frame = Frame { width: select.width, outer, enough: hint, needed, most, passes };
+    let filter = &select.filter;
+    let frame = Frame { width: select.width, outer, enough: hint, needed, filter, most, passes };
     let found_there = rows(ex, &select.source, frame)?;
     if select.filter.is_empty() {
         return Ok(found_there);

@@ -11,7 +11,7 @@ use transactions::RowLockStrength;
 
 use super::selection::Selection;
 use super::sieve::Sieve;
-use super::{Exec, unique};
+use super::{Exec, join, unique};
 use crate::error::{Result, error};
 use crate::expr::{Arithmetic, Comparison, Env, Typed};
 use crate::plan::{Access, JoinSource, Source, TableIndex, TableScan};
@@ -43,6 +43,8 @@ pub(super) struct Frame<'e> {
     pub(super) enough: Option<(usize, bool)>,
     /// Of a table that stands alone, that many leading columns are enough.
     pub(super) needed: usize,
+    /// The conditions that are looked at afterwards: of a virtual table's rows they may name the keys.
+    pub(super) filter: &'e [Typed],
     /// That many rows of a virtual table are enough.
     pub(super) most: Option<usize>,
     /// Rows on which others hold conflicting locks are passed over (SKIP LOCKED).
@@ -50,7 +52,7 @@ pub(super) struct Frame<'e> {
 }
 
 impl Frame<'_> {
-    fn env<'r>(&'r self, row: &'r [Value]) -> Env<'r> {
+    pub(super) fn env<'r>(&'r self, row: &'r [Value]) -> Env<'r> {
         Env { row, outer: self.outer }
     }
 }
@@ -193,7 +195,7 @@ fn virtual_rows(
     frame: Frame<'_>,
     rows: &mut Vec<SourceRow>,
 ) -> Result<()> {
-    let selection = Selection::of_scan(ex, scan, relation, table, &[], frame)?;
+    let selection = Selection::of_scan(ex, scan, relation, table, frame)?;
     for key in selection.shown(ex, relation, frame) {
         let values = placed(&known_of(scan, relation, table, key), scan.offset, frame.width);
         let origin = Origin { item: scan.item, relation, key };
@@ -536,13 +538,16 @@ impl Range {
     }
 }
 
-fn join_rows(ex: &mut Exec<'_, '_>, join: &JoinSource, frame: Frame<'_>) -> Result<Vec<SourceRow>> {
+fn join_rows(ex: &mut Exec<'_, '_>, source: &JoinSource, frame: Frame<'_>) -> Result<Vec<SourceRow>> {
     let frame = Frame { enough: None, needed: usize::MAX, most: None, ..frame };
-    let left = rows(ex, &join.left, frame)?;
-    let right = rows(ex, &join.right, frame)?;
+    let left = rows(ex, &source.left, frame)?;
+    let right = match join::partners(ex, source, &left, frame)? {
+        Some(found) => found,
+        None => rows(ex, &source.right, frame)?,
+    };
     let keys = |ex: &mut Exec<'_, '_>, row: &SourceRow, of_left: bool| -> Result<Option<Vec<Value>>> {
-        let mut key = Vec::with_capacity(join.equal.len());
-        for (l, r) in &join.equal {
+        let mut key = Vec::with_capacity(source.equal.len());
+        for (l, r) in &source.equal {
             let value = if of_left { l } else { r }.eval(ex, &frame.env(&row.values))?;
             if value.is_null() {
                 return Ok(None);
@@ -560,21 +565,24 @@ fn join_rows(ex: &mut Exec<'_, '_>, join: &JoinSource, frame: Frame<'_>) -> Resu
     let mut matched = vec![false; right.len()];
     let mut joined = Vec::new();
     for l in &left {
+        let key = keys(ex, l, true)?;
+        // Who the partner of a row is of which nothing is known is not known either; that it has one is assumed.
         let mut any = false;
-        if let Some(key) = keys(ex, l, true)? {
+        let has_unknown_partner = key.is_none() && join::is_unknown(ex, l);
+        if let Some(key) = key {
             for &at in by_key.get(&key).map_or(&[][..], Vec::as_slice) {
-                let row = merged(l, &right[at], join.right_slots);
-                if holds(ex, &join.on, &frame.env(&row.values))? {
+                let row = merged(l, &right[at], source.right_slots);
+                if holds(ex, &source.on, &frame.env(&row.values))? {
                     (any, matched[at]) = (true, true);
                     joined.push(row);
                 }
             }
         }
-        if !any && matches!(join.kind, JoinKind::Left | JoinKind::Full) {
+        if !any && (has_unknown_partner || matches!(source.kind, JoinKind::Left | JoinKind::Full)) {
             joined.push(l.clone());
         }
     }
-    if matches!(join.kind, JoinKind::Right | JoinKind::Full) {
+    if matches!(source.kind, JoinKind::Right | JoinKind::Full) {
         let unmatched = right.iter().zip(&matched).filter(|(_, m)| !**m);
         joined.extend(unmatched.map(|(r, _)| r.clone()));
     }

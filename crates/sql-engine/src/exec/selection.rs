@@ -57,13 +57,12 @@ struct Place<'p> {
 }
 
 impl Selection {
-    /// What the conditions of a scan, and others on its row, select of one of the scan's tables.
+    /// What the conditions of a scan, and those that are looked at afterwards, select of one of the scan's tables.
     pub(super) fn of_scan(
         ex: &mut Exec<'_, '_>,
         scan: &TableScan,
         relation: RelationId,
         table: &VirtualTable,
-        others: &[Typed],
         frame: Frame<'_>,
     ) -> Result<Self> {
         let map = scan.parts.iter().find(|(part, _)| *part == relation).map(|(_, map)| map);
@@ -81,7 +80,7 @@ impl Selection {
             is_limited: frame.most.is_some() || frame.enough.is_some(),
         };
         let mut conditions = Vec::new();
-        scan.filter.iter().chain(others).for_each(|c| flatten(c, &mut conditions));
+        scan.filter.iter().chain(frame.filter).for_each(|c| flatten(c, &mut conditions));
         Self::of(ex, &place, &conditions, &Env { row: &[], outer: frame.outer })
     }
 
@@ -121,6 +120,17 @@ impl Selection {
             Self::Keys(keys) => keys.len() as u64,
             Self::Span { first, last, .. } => ex.cx.count_within(relation, *first, *last),
         }
+    }
+
+    /// Those of them that are among these.
+    pub(super) fn narrowed(self, mut keys: Vec<RowKey>) -> Self {
+        match self {
+            Self::Keys(own) => keys.retain(|key| own.binary_search(key).is_ok()),
+            Self::Span { first, last, .. } => keys.retain(|key| (first..=last).contains(key)),
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        Self::Keys(keys)
     }
 
     /// The mark that their change would leave at this key.

@@ -15,7 +15,7 @@ use super::reference::AfterCheck;
 use super::scan::{Frame, Origin, SourceRow, known_of};
 use super::selection::Selection;
 use super::trigger::{self, Change};
-use super::{rows, scan};
+use super::{join, rows, scan};
 use crate::error::Result;
 use crate::expr::Env;
 use crate::plan::{Source, StatementPlan, Table, TableScan};
@@ -43,8 +43,8 @@ pub(super) struct Targets {
 }
 
 impl Targets {
-    /// Nothing if the statement's table is stored. Conditions on the tables that it is joined with are taken to
-    /// hold for the rows that its own conditions select.
+    /// Nothing if the statement's table is stored. What it is joined with narrows the rows down as far as it is
+    /// known who belongs to whom.
     pub(super) fn of(ex: &mut Exec<'_, '_>, plan: &StatementPlan) -> Result<Option<Self>> {
         let (source, width, filter) = match plan {
             StatementPlan::Update(u) => (&u.source, u.width, &u.filter),
@@ -58,11 +58,15 @@ impl Targets {
             return Ok(None);
         }
         let target = write_target(plan)?;
-        let frame = Frame { width, outer: None, enough: None, needed: usize::MAX, most: None, passes: None };
+        let frame =
+            Frame { width, outer: None, enough: None, needed: usize::MAX, filter, most: None, passes: None };
         let mut found = Self::default();
         for relation in relations {
             let Some(known) = ex.virtual_table(relation) else { continue };
-            let selection = Selection::of_scan(ex, scan, relation, &known, filter, frame)?;
+            let mut selection = Selection::of_scan(ex, scan, relation, &known, frame)?;
+            if let Some(keys) = join::keys_of_target(ex, source, scan, relation, &known, frame)? {
+                selection = selection.narrowed(keys);
+            }
             let count = selection.count(ex, relation);
             let lists = !target.returning.is_empty() && count <= LISTED;
             match &selection {

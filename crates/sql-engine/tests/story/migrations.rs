@@ -2,7 +2,7 @@
 
 use crate::server::Server;
 use sim_clock::Nanos;
-use sql_engine::Value;
+use sql_engine::{DatabaseConfig, Value};
 use transactions::{LockMode, SessionId, SessionState};
 
 const SCHEMA: &str = "CREATE TABLE users (id bigint PRIMARY KEY, email text NOT NULL, name text);
@@ -230,4 +230,21 @@ fn the_block_around_a_text_is_none_for_the_statements_that_begin_and_end_blocks(
     let wants = "25P01: SAVEPOINT can only be used in transaction blocks".to_owned();
     assert_eq!(told("insert into t values (3); savepoint a"), (Some(Err(wants)), String::new()));
     assert_eq!(server.database.query("select id from t").unwrap(), [[Some("2".to_owned())]]);
+}
+
+#[test]
+fn each_statement_takes_its_overhead_before_it_begins() {
+    let mut config = DatabaseConfig::instant();
+    config.statement_overhead = Nanos::from_millis(10);
+    let mut server = Server::with(config);
+    server.database.script("CREATE TABLE users (id bigint)").unwrap();
+    let [a, b] = ["a", "b"].map(|n| server.connect(n));
+    server.send(a, "BEGIN; LOCK TABLE users; COMMIT");
+    server.run_until(Nanos::from_millis(15));
+    server.send(b, "SELECT count(*) FROM users");
+    server.run_until(Nanos::from_millis(29));
+    assert_eq!((server.end_of(a), server.database.blockers(b)), (None, vec![a]));
+    server.run_until(Nanos::from_millis(31));
+    assert_eq!(server.end_of(a), Some(Ok("COMMIT".to_owned())));
+    assert_eq!(server.end_of(b), Some(Ok("SELECT 1".to_owned())));
 }

@@ -18,10 +18,16 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn new(script: &str) -> Self {
-        let mut database = Database::new(DatabaseConfig::instant());
-        if let Err(e) = database.script(script) {
+        let mut server = Self::with(DatabaseConfig::instant());
+        if let Err(e) = server.database.script(script) {
             panic!("{script}: {e}");
         }
+        server
+    }
+
+    /// With nothing in it yet.
+    pub(crate) fn with(config: DatabaseConfig) -> Self {
+        let database = Database::new(config);
         let (timers, ended, fx) = (BTreeMap::new(), Vec::new(), Effects::default());
         Self { database, now: Nanos::ZERO, timers, set: 0, ended, fx }
     }

@@ -178,7 +178,8 @@ fn two_inserts_of_one_key_decide_by_the_end_of_the_first() {
     assert_eq!(server.send(b, insert), None);
     assert_eq!(server.send(c, &format!("{insert} ON CONFLICT (id) DO UPDATE SET name = 'y'")), None);
     server.ok(a, "COMMIT");
-    assert!(server.end_of(b).is_some_and(|end| end.is_err_and(|e| e.starts_with("23505"))));
+    let duplicate = "23505: duplicate key value violates unique constraint \"users_pkey\"";
+    assert_eq!(server.end_of(b), Some(Err(duplicate.to_owned())));
     assert_eq!(server.end_of(c), Some(Ok("INSERT 0 1".to_owned())));
 }
 
@@ -229,4 +230,27 @@ fn a_copy_has_the_same_rows() {
         copy.query("INSERT INTO orders (user_id, total) VALUES (1, 1) RETURNING id").unwrap(),
         [[Some("5000002".to_owned())]]
     );
+}
+
+#[test]
+fn joined_rows_are_those_that_belong_to_each_other_as_far_as_that_is_known() {
+    let mut server = server();
+    let [a, b] = ["a", "b"].map(|n| server.connect(n));
+    server.ok(a, "BEGIN");
+    let by_key = "UPDATE orders SET currency = d.c FROM (VALUES (3, 'EUR'), (70, 'USD')) AS d (id, c)
+        WHERE orders.id = d.id";
+    assert_eq!(server.ok(a, by_key), "UPDATE 2");
+    server.ok(b, "UPDATE orders SET total = 1 WHERE id = 4");
+    assert_eq!(server.send(b, "UPDATE orders SET total = 1 WHERE id = 70"), None);
+    server.ok(a, "COMMIT");
+    server.end_of(b);
+    let of_user = "UPDATE orders SET total = 1 FROM users WHERE users.id = orders.user_id AND users.id = 5";
+    assert_eq!(server.ok(a, of_user), "UPDATE 3");
+    server.ok(a, "BEGIN");
+    server.ok(a, "SELECT 1 FROM orders o JOIN users u ON u.id = o.user_id WHERE o.id = 9 FOR UPDATE OF o");
+    assert_eq!(server.send(b, "UPDATE orders SET total = 1 WHERE id = 9"), None);
+    server.database.script("CREATE TABLE vips (user_id int); INSERT INTO vips VALUES (99999)").unwrap();
+    let vips = "SELECT u.id FROM vips v JOIN users u ON u.id = v.user_id";
+    assert_eq!(server.single(vips), "99999");
+    assert_eq!(server.single("SELECT id FROM users WHERE id IN (SELECT user_id FROM vips)"), "99999");
 }

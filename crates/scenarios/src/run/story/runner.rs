@@ -9,8 +9,9 @@ use sim_actors::coordinator::coroutine::Port;
 use sim_actors::coordinator::database::{Branching, Connecting, Database, DatabaseError, Timeouts};
 use sim_clock::Nanos;
 
+use super::attempt::carry_out;
 use super::steps::File;
-use super::{Play, carry_out, deploy};
+use super::{Play, deploy};
 use crate::load::MigrationPlan;
 use crate::model::{DeploymentStart, MigrationSpec, RunnerLockKind};
 

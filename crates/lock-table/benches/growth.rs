@@ -89,7 +89,7 @@ fn drain(c: &mut Criterion) {
 fn deadlock_check(c: &mut Criterion) {
     let mut group = c.benchmark_group("deadlock check");
     let modes = [LockMode::RowExclusive, LockMode::ShareRowExclusive];
-    for waiters in [100, 1_000, 10_000] {
+    for waiters in LENGTHS {
         let (mut table, _) = queue(waiters, LockMode::AccessExclusive, &modes);
         for (who, session) in [("first", 1), ("middle", waiters / 2), ("last but one", waiters - 1)] {
             group.bench_function(BenchmarkId::new(who, waiters), |b| {

@@ -109,6 +109,11 @@ impl Lock {
         modes.intersection(self.waiting_modes).iter().map(|mode| self.waiting[mode as usize]).sum()
     }
 
+    /// How many times one of these modes is held.
+    pub(crate) fn granted_in(&self, modes: LockModes) -> u32 {
+        modes.intersection(self.granted_modes).iter().map(|mode| self.granted[mode as usize]).sum()
+    }
+
     pub(crate) const fn is_unused(&self) -> bool {
         self.holds.len == 0 && self.queue.len == 0
     }

@@ -4,7 +4,7 @@
 use rustc_hash::FxHashMap;
 
 use crate::deadlock::WaitOrder;
-use crate::lock::NIL;
+use crate::lock::{Lock, NIL};
 use crate::views::EdgeKind;
 use crate::{LockMode, LockTable, LockTag, SessionId};
 
@@ -31,18 +31,28 @@ struct Step {
     /// The lock waited for, as index into `Search::locks`.
     lock: usize,
     /// The start's own cursor over holders: it passes over its own hold, which others must see.
-    own_cursor: Option<u32>,
+    own_cursor: Option<Cursor>,
     edge: EdgeKind,
+}
+
+/// How far the holds of a lock have been looked at. Those who wait are on that list, too: once all grants that
+/// conflict have been met, the rest of it is not gone through.
+#[derive(Clone, Copy, Debug)]
+struct Cursor {
+    next: u32,
+    grants_left: u32,
 }
 
 /// What this search has looked at of one lock.
 #[derive(Clone, Debug)]
 struct Seen {
     lock: u32,
-    /// The waiters in their (real or supposed) order: a range of `Search::waiters`.
-    from: usize,
+    /// The waiters in their (real or supposed) order, as far as they have been numbered.
+    waiters: Vec<SessionId>,
+    /// The next one in the queue that has not.
+    rest: u32,
     /// By mode: the next hold to look at.
-    holds: [u32; LockMode::COUNT],
+    holds: [Cursor; LockMode::COUNT],
     /// By mode: the next place in the queue to look at.
     places: [usize; LockMode::COUNT],
 }
@@ -51,12 +61,12 @@ struct Seen {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Search {
     round: u32,
-    /// By session: the round in which it was last visited, and its place in the queue it waits in.
+    /// By session: the round in which it was last visited; and that in which it was last numbered, with its place
+    /// in the queue that it waits in.
     visited: Vec<u32>,
-    place: Vec<usize>,
+    place: Vec<(u32, usize)>,
     locks: Vec<Seen>,
     lock_index: FxHashMap<u32, usize>,
-    waiters: Vec<SessionId>,
     path: Vec<Step>,
 }
 
@@ -103,11 +113,11 @@ impl Search {
             self.round = 1;
             self.visited.clear();
             self.visited.resize(table.procs.len(), 0);
-            self.place.resize(table.procs.len(), 0);
+            self.place.clear();
+            self.place.resize(table.procs.len(), (0, 0));
         }
         self.locks.clear();
         self.lock_index.clear();
-        self.waiters.clear();
         self.path.clear();
     }
 
@@ -117,7 +127,7 @@ impl Search {
         let Some(wait) = table.procs[session.index()].wait else { return };
         let lock = self.seen(table, orders, wait.lock);
         let is_start = self.path.is_empty();
-        let own_cursor = is_start.then(|| table.locks[wait.lock as usize].holds.head);
+        let own_cursor = is_start.then(|| cursor(&table.locks[wait.lock as usize], wait.mode));
         self.path.push(Step { session, mode: wait.mode, lock, own_cursor, edge: EdgeKind::Hard });
     }
 
@@ -126,20 +136,18 @@ impl Search {
         let conflicts = step.mode.conflicts();
         let seen = &mut self.locks[step.lock];
         let mut cursor = step.own_cursor.unwrap_or(seen.holds[step.mode as usize]);
-        while cursor != NIL {
-            let hold = table.holds.get(cursor);
-            cursor = table.holds.next_in_lock(cursor);
-            if hold.session != step.session && hold.modes().intersects(conflicts) {
+        while cursor.next != NIL && cursor.grants_left > 0 {
+            let hold = table.holds.get(cursor.next);
+            cursor.next = table.holds.next_in_lock(cursor.next);
+            let met = conflicts.intersection(hold.modes()).iter().count();
+            cursor.grants_left = cursor.grants_left.saturating_sub(u32::try_from(met).unwrap_or(u32::MAX));
+            if hold.session != step.session && met > 0 {
                 self.move_cursor(step, cursor);
                 return Some((hold.session, EdgeKind::Hard));
             }
         }
         self.move_cursor(step, cursor);
-        let seen = &mut self.locks[step.lock];
-        let place = &mut seen.places[step.mode as usize];
-        while *place < self.place[step.session.index()] {
-            let ahead = self.waiters[seen.from + *place];
-            *place += 1;
+        while let Some(ahead) = self.next_ahead(table, step) {
             let mode = table.procs[ahead.index()].wait.map(|wait| wait.mode);
             if mode.is_some_and(|mode| conflicts.contains(mode)) {
                 return Some((ahead, EdgeKind::Soft));
@@ -148,35 +156,56 @@ impl Search {
         None
     }
 
-    fn move_cursor(&mut self, step: Step, cursor: u32) {
+    /// The next waiter ahead, whatever it waits for. The queue is numbered as it is walked along, no further: of a
+    /// long one most often its head alone matters.
+    fn next_ahead(&mut self, table: &LockTable, step: Step) -> Option<SessionId> {
+        let seen = &mut self.locks[step.lock];
+        let at = seen.places[step.mode as usize];
+        if at == seen.waiters.len() {
+            if seen.rest == NIL {
+                return None;
+            }
+            let next = SessionId(seen.rest);
+            seen.waiters.push(next);
+            seen.rest = table.procs[next.index()].next;
+            self.place[next.index()] = (self.round, at);
+        }
+        let (round, own) = self.place[step.session.index()];
+        if round == self.round && at >= own {
+            return None;
+        }
+        seen.places[step.mode as usize] += 1;
+        Some(seen.waiters[at])
+    }
+
+    fn move_cursor(&mut self, step: Step, cursor: Cursor) {
         match self.path.last_mut() {
             Some(Step { own_cursor: Some(own), .. }) => *own = cursor,
             _ => self.locks[step.lock].holds[step.mode as usize] = cursor,
         }
     }
 
-    /// The notes on a lock, made when the search first comes to it: its queue is numbered then.
+    /// The notes on a lock, made when the search first comes to it.
     fn seen(&mut self, table: &LockTable, orders: &[WaitOrder], lock: u32) -> usize {
         if let Some(&index) = self.lock_index.get(&lock) {
             return index;
         }
-        let from = self.waiters.len();
-        match orders.iter().find(|order| order.lock == lock) {
-            Some(order) => self.waiters.extend_from_slice(&order.waiters),
-            None => {
-                let mut waiter = table.locks[lock as usize].queue.head;
-                while waiter != NIL {
-                    self.waiters.push(SessionId(waiter));
-                    waiter = table.procs[waiter as usize].next;
-                }
+        let state = &table.locks[lock as usize];
+        let (mut waiters, mut rest) = (Vec::new(), state.queue.head);
+        if let Some(order) = orders.iter().find(|order| order.lock == lock) {
+            (waiters, rest) = (order.waiters.clone(), NIL);
+            for (place, waiter) in waiters.iter().enumerate() {
+                self.place[waiter.index()] = (self.round, place);
             }
         }
-        for (place, waiter) in self.waiters[from..].iter().enumerate() {
-            self.place[waiter.index()] = place;
-        }
-        let first = table.locks[lock as usize].holds.head;
-        self.locks.push(Seen { lock, from, holds: [first; LockMode::COUNT], places: [0; LockMode::COUNT] });
+        let holds = LockMode::ALL.map(|mode| cursor(state, mode));
+        self.locks.push(Seen { lock, waiters, rest, holds, places: [0; LockMode::COUNT] });
         self.lock_index.insert(lock, self.locks.len() - 1);
         self.locks.len() - 1
     }
+}
+
+/// The beginning of the way along a lock's holds for a waiter of this mode.
+fn cursor(lock: &Lock, mode: LockMode) -> Cursor {
+    Cursor { next: lock.holds.head, grants_left: lock.granted_in(mode.conflicts()) }
 }

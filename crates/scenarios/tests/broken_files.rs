@@ -1,5 +1,7 @@
 //! Broken scenario files: every fault has its place, an excerpt and a remedy.
 
+use std::collections::BTreeSet;
+
 use scenarios::{Loaded, ScenarioError};
 
 /// A scenario that has all sections.
@@ -125,8 +127,62 @@ fn the_whole_file_has_no_fault() {
 #[test]
 fn the_example_of_the_manual_has_no_fault() {
     let page = include_str!("../../../docs/scenario-format.md");
-    let example = page.split_once("```toml\n").and_then(|rest| rest.1.split_once("```")).unwrap().0;
-    assert_eq!(fault(example), "no fault");
+    assert_eq!(fault(&example(page)), "no fault");
+}
+
+/// The blocks of a page, one file together.
+fn example(page: &str) -> String {
+    let blocks = page.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    blocks.collect::<Vec<_>>().join("\n")
+}
+
+/// What may be named in a scenario: the properties of the schema, wherever they stand in it.
+fn properties(schema: &serde_json::Value, into: &mut BTreeSet<String>) {
+    match schema {
+        serde_json::Value::Object(parts) => {
+            if let Some(serde_json::Value::Object(named)) = parts.get("properties") {
+                into.extend(named.keys().cloned());
+            }
+            parts.values().for_each(|part| properties(part, into));
+        }
+        serde_json::Value::Array(parts) => parts.iter().for_each(|part| properties(part, into)),
+        _ => {}
+    }
+}
+
+/// The keys of a TOML value, wherever they stand in it.
+fn keys(value: &toml::Value, into: &mut BTreeSet<String>) {
+    match value {
+        toml::Value::Table(entries) => {
+            into.extend(entries.keys().cloned());
+            entries.values().for_each(|entry| keys(entry, into));
+        }
+        toml::Value::Array(entries) => entries.iter().for_each(|entry| keys(entry, into)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_manual_shows_every_key_there_is() {
+    let example = example(include_str!("../../../docs/scenario-format.md"));
+    let (mut known, mut shown) = (BTreeSet::new(), BTreeSet::new());
+    properties(&scenarios::json_schema(), &mut known);
+    keys(&toml::Value::Table(example.parse().unwrap()), &mut shown);
+    // What excludes another key stands in a comment.
+    let excluded = example.lines().filter_map(|line| line.strip_prefix("# ")?.split_once(" = "));
+    let excluded: Vec<(&str, &str)> = excluded.filter(|one| known.contains(one.0)).collect();
+    shown.extend(excluded.iter().map(|one| one.0.to_owned()));
+    let rates: BTreeSet<String> = schema_rules::cost::Rate::ALL
+        .iter()
+        .map(|rate| rate.name().trim_end_matches("_ns").to_owned())
+        .collect();
+    let missing: Vec<&String> = known.difference(&shown).filter(|name| !rates.contains(*name)).collect();
+    assert!(missing.is_empty(), "docs/scenario-format.md does not show {missing:?}");
+    for (key, value) in excluded {
+        let line = format!("{key} = {value}");
+        let fault = fault(&example.replacen(&format!("# {line}"), &line, 1));
+        assert!(!fault.contains("unknown") && fault != "no fault", "{line}: {fault}");
+    }
 }
 
 #[test]
@@ -138,6 +194,73 @@ fn every_fault_has_its_place_and_a_remedy() {
         assert_ne!(fault, "no fault", "{name}");
         assert!(fault.contains("help: "), "{name}: {fault}");
         report.push_str(&format!("## {name}\n{fault}\n\n"));
+    }
+    insta::assert_snapshot!(report);
+}
+
+const HEADER: &str = r#"{"rehearsal_trace":1,"sources":[],"start":"2026-01-01T00:00:00Z","duration_us":1000,"basis":{"arrivals":"measured","service_times":"measured","think_times":"measured","lock_waits":"absent","rows":"absent","texts":"measured"},"sampling":{"kind":"complete"},"counts":{"transactions":0,"statements":0,"sessions":0,"failures":0,"lock_waits":0,"source_lines":0,"skipped":0}}"#;
+const RECORD: &str =
+    r#"{"at_us":5,"session":"a","end":"autocommit","statements":[{"text":"SELECT 1","fingerprint":"a"}]}"#;
+
+/// What is broken, the file, its text; `HEADER` and `RECORD` stand for lines of a trace.
+const FILES: &[(&str, &str, &str)] = &[
+    ("a schema that is not SQL", "schema.sql", "hello world;"),
+    ("a schema that is cut", "schema.sql", "CREATE TABLE a (b int);\nCREATE TABLE c (d"),
+    ("a schema with a string without its end", "schema.sql", "CREATE TABLE a (b text DEFAULT 'x);"),
+    ("a schema with a table twice", "schema.sql", "CREATE TABLE a (b int);\n\nCREATE TABLE a (b int);"),
+    ("a schema with an index on no table", "schema.sql", "CREATE INDEX ON a (b);"),
+    ("a schema with an unknown type", "schema.sql", "CREATE TABLE a (b citext);"),
+    ("a schema with a key that refers to nothing", "schema.sql", "CREATE TABLE a (b int REFERENCES c (d));"),
+    ("a schema without the tables of the requests", "schema.sql", "CREATE TABLE a (b int);"),
+    ("a trace that is empty", "trace.ndjson", ""),
+    ("a trace that is a log", "trace.ndjson", "2026-11-21 07:48:24.139 UTC [7] LOG:  statement: select 1\n"),
+    ("a trace of a newer format", "trace.ndjson", "{\"rehearsal_trace\":9}\n"),
+    ("a trace whose header lacks its parts", "trace.ndjson", "{\"rehearsal_trace\":1,\"sources\":[]}\n"),
+    ("a trace that is cut", "trace.ndjson", "HEADER\nRECORD\n{\"at_us\":7,\"sess"),
+    ("a trace with a record without a time", "trace.ndjson", "HEADER\n{\"session\":\"a\"}\n"),
+    (
+        "a trace out of order",
+        "trace.ndjson",
+        "HEADER\n{\"at_us\":9,\"session\":\"a\",\"end\":\"commit\",\"statements\":[]}\nRECORD\n",
+    ),
+    ("a trace without records", "trace.ndjson", "HEADER\n"),
+    ("a trace that is no text", "trace.ndjson", "\u{1f}\u{8b}nothing"),
+    ("a migration that is not SQL", "migration.sql", "ALTER TABLE;"),
+];
+
+const NAMING: &str = r#"
+seed = 1
+[database]
+version = 16
+schema_file = "schema.sql"
+[migration]
+files = ["migration.sql"]
+[application]
+name = "web"
+versions = [{ name = "v1", requests = [{ name = "read", statements = [{ sql = "SELECT name FROM users" }] }] }]
+[traffic_trace]
+file = "trace.ndjson"
+"#;
+
+#[test]
+fn every_broken_file_that_a_scenario_names_is_an_error_with_its_line() {
+    let mut report = String::new();
+    for (name, broken, text) in FILES {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |file: &str, text: &str| std::fs::write(folder.path().join(file), text).unwrap();
+        write("scenario.toml", NAMING);
+        write("schema.sql", "CREATE TABLE users (name text);");
+        write("migration.sql", "ALTER TABLE users ADD COLUMN note text;");
+        write("trace.ndjson", &format!("{HEADER}\n{RECORD}\n"));
+        write(broken, &text.replace("HEADER", HEADER).replace("RECORD", RECORD));
+        let loaded = Loaded::from_file(&folder.path().join("scenario.toml"));
+        let ran = loaded.and_then(|loaded| scenarios::run(&loaded, sim_actors::RunMode::Bare, None));
+        let told = match ran {
+            Ok(report) => report.migration.failure.unwrap_or_else(|| "no fault".to_owned()),
+            Err(error) => error.to_string(),
+        };
+        let told = told.replace(&format!("{}/", folder.path().display()), "");
+        report.push_str(&format!("## {name}\n{told}\n\n"));
     }
     insta::assert_snapshot!(report);
 }

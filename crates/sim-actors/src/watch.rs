@@ -5,10 +5,13 @@ use std::rc::Rc;
 
 use sim_clock::Nanos;
 use sql_engine::{Database, StatementId};
-use transactions::{EventKind, LockMode, LockTag, SessionId, SessionState};
+use transactions::{EventKind, LockMode, LockTag, SessionId, SessionState, Waiter};
 
 /// How often it is looked: blame is that exact.
 pub(crate) const INTERVAL: Nanos = Nanos::from_millis(20);
+
+/// Of a longer queue not everybody who stands in the way of everybody is noted.
+const LONG: usize = 1_000;
 
 /// What a session sent last.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -132,12 +135,10 @@ impl WaitWatch {
         }
         self.settle();
         self.standing.1 = INTERVAL;
-        let waiters = database.waiters();
-        self.ticking = !waiters.is_empty();
-        let first: BTreeMap<SessionId, SessionId> =
-            waiters.iter().filter_map(|waiter| Some((waiter.session, *waiter.blockers.first()?))).collect();
-        for waiter in &waiters {
-            let mut head = waiter.session;
+        let first: BTreeMap<SessionId, SessionId> = database.backends().first_blockers().collect();
+        self.ticking = !first.is_empty();
+        for waiter in first.keys() {
+            let mut head = *waiter;
             // A chain in which a deadlock has not been found yet has no head.
             for _ in 0..first.len() {
                 match first.get(&head) {
@@ -146,9 +147,12 @@ impl WaitWatch {
                 }
             }
             let root = self.root(database, head);
-            self.standing.0.push((root, waiter.session));
+            self.standing.0.push((root, *waiter));
         }
-        if waiters.len() > self.worst.waiting.len() {
+        let most = self.worst.waiting.len();
+        // Of a long queue that grows not every length is looked at: that would take the square of it.
+        if first.len() > most + if most > LONG { most / 16 } else { 0 } {
+            let waiters = if first.len() > LONG { behind_one(database, &first) } else { database.waiters() };
             self.worst.at = now;
             let blocking = waiters.iter().flat_map(|waiter| &waiter.blockers).copied();
             let mut roots: Vec<SessionId> = blocking.filter(|one| !first.contains_key(one)).collect();
@@ -169,6 +173,15 @@ impl WaitWatch {
         }
         self.ticking
     }
+}
+
+/// Those who wait, each behind the first session in its way only.
+fn behind_one(database: &Database, first: &BTreeMap<SessionId, SessionId>) -> Vec<Waiter> {
+    let waiter = |(session, blocker): (&SessionId, &SessionId)| {
+        let (tag, mode) = database.waits_for(*session)?;
+        Some(Waiter { session: *session, tag, mode, blockers: vec![*blocker] })
+    };
+    first.iter().filter_map(waiter).collect()
 }
 
 /// A lock's object in words: the relation's name, where it has one.

@@ -67,6 +67,14 @@ fn a_statement_that_cannot_be_cut_up_is_an_error_that_says_why() {
 }
 
 #[test]
+fn no_batch_is_begun_after_the_migration_has_given_up() {
+    let report = migrated("batch_size = 100\nbatch_pause = \"500 ms\"\ngive_up_after = \"2500 ms\"", FILL);
+    assert_eq!(updates(&report), 2, "one every 1.5 s or more");
+    let failure = report.migration.failure.as_deref().unwrap();
+    assert!(failure.contains("given up after"), "{failure}");
+}
+
+#[test]
 fn no_attempt_is_begun_after_the_migration_has_given_up() {
     let settings = "lock_timeout = \"100 ms\"\nretry = { backoff = \"1 s\" }\ngive_up_after = \"4500 ms\"\n\
         [[background]]\nname = \"holder\"\nstatements = [{ sql = \"BEGIN\" }, \

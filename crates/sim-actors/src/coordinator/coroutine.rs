@@ -256,10 +256,12 @@ impl<R> Coroutine<R> {
     }
 }
 
+/// A line of a story, to be run beside others.
+pub type Line<'s, T> = Pin<Box<dyn Future<Output = T> + 's>>;
+
 /// Runs lines of a story side by side, and gives what each came to.
-pub async fn all<'s, T>(lines: Vec<Pin<Box<dyn Future<Output = T> + 's>>>) -> Vec<T> {
-    let mut lines: Vec<(Option<T>, Pin<Box<dyn Future<Output = T> + 's>>)> =
-        lines.into_iter().map(|line| (None, line)).collect();
+pub async fn all<T>(lines: Vec<Line<'_, T>>) -> Vec<T> {
+    let mut lines: Vec<(Option<T>, Line<'_, T>)> = lines.into_iter().map(|line| (None, line)).collect();
     poll_fn(|context| {
         for (outcome, line) in lines.iter_mut().filter(|line| line.0.is_none()) {
             if let Poll::Ready(done) = line.as_mut().poll(context) {

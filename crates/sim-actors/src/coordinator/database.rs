@@ -58,7 +58,11 @@ pub struct DatabaseError {
 
 impl fmt::Display for DatabaseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (SQLSTATE {})", self.message, self.sqlstate)
+        match self.sqlstate.as_str() {
+            // Not the server's words.
+            "" => f.write_str(&self.message),
+            state => write!(f, "{} (SQLSTATE {state})", self.message),
+        }
     }
 }
 

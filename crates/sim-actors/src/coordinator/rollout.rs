@@ -9,7 +9,8 @@ use super::{Failure, FailureKind};
 /// When instances cannot be moved: the failure names them all. Those that were moved are moved
 /// back, so that the fleet is as it was.
 pub async fn roll_out(fleet: &mut impl Fleet, version: &str) -> Result<(), Failure> {
-    let others = fleet.instances().await.into_iter().filter(|instance| instance.version != version);
+    let all = fleet.instances().await.into_iter();
+    let others = all.filter(|instance| instance.running && instance.version != version);
     let (mut moved, mut failed) = (Vec::new(), Vec::new());
     for instance in others {
         match fleet.deploy(&instance.name, version).await {

@@ -355,7 +355,9 @@ impl Task for ModifyTask {
                 Phase::Worked => {
                     self.phase = Phase::Change;
                     let Some((_, target)) = &self.current else { continue };
-                    trigger::refuse_unknown(&target.table, self.change())?;
+                    if !m.shared.get().virtual_tables.contains_key(&target.table.id) {
+                        trigger::refuse_unknown(&target.table, self.change())?;
+                    }
                     let locks_first = trigger::has_before_row(&target.table, self.change());
                     let (relation, key) = (target.table.id, target.key);
                     let strength = strength(target);
@@ -416,7 +418,7 @@ impl Task for ModifyTask {
                         move_marks(m, cx, plan);
                         return Ok(Flow::Done);
                     };
-                    let step = span.step(m, plan, self.in_spans)?;
+                    let step = span.step(m, plan, self.in_spans);
                     self.phase = Phase::Span;
                     return Ok(Flow::Yield(step));
                 }

@@ -14,7 +14,6 @@ use super::modify::write_target;
 use super::reference::AfterCheck;
 use super::scan::{Frame, Origin, SourceRow, known_of};
 use super::selection::Selection;
-use super::trigger::{self, Change};
 use super::{join, rows, scan};
 use crate::error::Result;
 use crate::expr::Env;
@@ -109,21 +108,20 @@ impl Span {
     }
 
     /// Its change, in its part of the time of all spans together.
-    pub(super) fn step(&self, m: &mut Machine, plan: &StatementPlan, all: u64) -> Result<Step<Tuple>> {
-        let (change, deed) = match plan {
+    pub(super) fn step(&self, m: &mut Machine, plan: &StatementPlan, all: u64) -> Step<Tuple> {
+        let deed = match plan {
             StatementPlan::Update(update) => {
                 let keyed = update.set.iter().any(|(slot, _)| self.table.key_slots.contains(slot));
-                (Change::Update, RangeDeed::Update { key_columns_changed: keyed })
+                RangeDeed::Update { key_columns_changed: keyed }
             }
-            _ => (Change::Delete, RangeDeed::Delete),
+            _ => RangeDeed::Delete,
         };
-        trigger::refuse_unknown(&self.table, change)?;
         let modelled = || m.shared.get().durations.of_rows(m.rows_read, m.rows_written.saturating_add(all));
         let left = m.work.unwrap_or_else(modelled) - m.worked;
         let share = u128::from(left.0) * u128::from(self.count) / u128::from(all.max(1));
         let work = Nanos(u64::try_from(share).unwrap_or(u64::MAX));
         m.worked += work;
-        Ok(Step::WriteRange { relation: self.table.id, first: self.first, last: self.last, deed, work })
+        Step::WriteRange { relation: self.table.id, first: self.first, last: self.last, deed, work }
     }
 
     /// So many rows were changed: what is to be checked, and how far the backfill has come.

@@ -48,6 +48,14 @@ async fn attempt(port: &mut Port, step: &Step, play: &Play) -> Result<(), Databa
             statement_timeout: nanos(own.and_then(|own| own.statement_timeout).or(spec.statement_timeout))
                 .or_else(|| nanos(plan.as_ref().and_then(|plan| plan.statement_timeout))),
         };
+        // The next step or batch is an attempt, too.
+        if let Some(limit) = spec.give_up_after.filter(|limit| port.now() - began >= limit.0) {
+            return Err(DatabaseError {
+                sqlstate: String::new(),
+                message: format!("given up after {limit}"),
+                lock: None,
+            });
+        }
         play.outcome.borrow_mut().attempts += 1;
         let Err(error) = once(port, step, timeouts).await else { break };
         play.outcome.borrow_mut().failed += 1;

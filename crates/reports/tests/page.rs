@@ -49,3 +49,26 @@ fn a_page_asks_the_network_for_nothing() {
 fn equal_reports_give_equal_pages() {
     assert_eq!(reports::html::page(&fixture::monster()), reports::html::page(&fixture::monster()));
 }
+
+#[test]
+fn each_deployment_has_a_line_with_what_became_of_it() {
+    let mut report = fixture::outage();
+    let deployment = |version: &str, end_ms, failure: Option<&str>| reports::Deployment {
+        application: "web".to_owned(),
+        version: version.to_owned(),
+        start_ms: 1_500.0,
+        end_ms,
+        failure: failure.map(str::to_owned),
+    };
+    report.deployments = vec![
+        deployment("v2", Some(9_000.0), None),
+        deployment("v3", Some(12_000.0), Some("web-1 <never> became healthy")),
+        deployment("v4", None, None),
+    ];
+    report.migration.statements[0].by = "web-1".to_owned();
+    browser::holds("deployments", &reports::html::page(&report), &reports::json::to_string(&report), 60);
+    let page = reports::html::page(&report);
+    for words in ["succeeded</span>", "web-1 &lt;never&gt; became healthy</span>", "had not ended</span>"] {
+        assert!(page.contains(words), "{words}");
+    }
+}

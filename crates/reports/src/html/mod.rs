@@ -33,6 +33,7 @@ pub fn page(report: &Report) -> String {
         tables::blame(report),
         tables::classes(report),
         tables::migration(report),
+        tables::deployments(report),
         tables::waits(report),
         tables::pools(report),
         tables::assumptions(report),

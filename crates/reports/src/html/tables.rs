@@ -159,21 +159,24 @@ pub(super) fn migration(report: &Report) -> String {
         crate::units::duration(migration.time_ms(report.span_ms)),
         many("/migration/attempts", u64::from(migration.attempts)),
     );
-    let mut table = Table::new(&["statement", ">from", ">waited", ">worked", ""]);
+    let by = migration.statements.iter().any(|one| !matches!(one.by.as_str(), "" | "migration"));
+    let heads: &[&str] = &["statement", "by", ">from", ">waited", ">worked", ""];
+    let mut table = Table::new(&heads.iter().copied().filter(|head| by || *head != "by").collect::<Vec<_>>());
     for (place, statement) in migration.statements.iter().enumerate() {
         let at = |field: &str| format!("/migration/statements/{place}/{field}");
         let failure = statement.failure.as_deref().map(cause).unwrap_or_default();
         let ended = if statement.end_ms.is_none() { "not ended".to_owned() } else { failure };
-        table.row(
-            "",
-            vec![
-                long(&statement.sql, 80),
-                ms(&at("start_ms"), statement.start_ms),
-                ms(&at("waited_ms"), statement.waited_ms),
-                crate::units::duration(statement.work_ms()),
-                format!("<span class=\"bad\">{}</span>", escape(&ended)),
-            ],
-        );
+        let mut cells = vec![
+            long(&statement.sql, 80),
+            ms(&at("start_ms"), statement.start_ms),
+            ms(&at("waited_ms"), statement.waited_ms),
+            crate::units::duration(statement.work_ms()),
+            format!("<span class=\"bad\">{}</span>", escape(&ended)),
+        ];
+        if by {
+            cells.insert(1, escape(&statement.by));
+        }
+        table.row("", cells);
     }
     let table = if migration.statements.is_empty() {
         String::new()
@@ -181,6 +184,32 @@ pub(super) fn migration(report: &Report) -> String {
         folded(table, "Statements of the migration")
     };
     section("migration", "Migration", Basis::Derived, &format!("{head}{table}"))
+}
+
+pub(super) fn deployments(report: &Report) -> String {
+    if report.deployments.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(&["application", "version", ">from", ">took", ""]);
+    for (place, deployment) in report.deployments.iter().enumerate() {
+        let (class, ended) = match (&deployment.failure, deployment.end_ms) {
+            (Some(failure), _) => ("bad", failure.as_str()),
+            (None, Some(_)) => ("good", "succeeded"),
+            (None, None) => ("bad", "had not ended"),
+        };
+        let took = deployment.end_ms.unwrap_or(report.span_ms) - deployment.start_ms;
+        table.row(
+            "",
+            vec![
+                escape(&deployment.application),
+                escape(&deployment.version),
+                ms(&format!("/deployments/{place}/start_ms"), deployment.start_ms),
+                crate::units::duration(took),
+                format!("<span class=\"{class}\">{}</span>", prose(ended)),
+            ],
+        );
+    }
+    section("deployments", "Deployments", Basis::Derived, &folded(table, "Deployments"))
 }
 
 pub(super) fn waits(report: &Report) -> String {

@@ -191,7 +191,7 @@ impl State {
                     DeploymentPhase::Starting => Some("starting"),
                     DeploymentPhase::Healthy => None,
                     DeploymentPhase::Unhealthy => Some("failed its health check"),
-                    DeploymentPhase::Held => Some("waits for its migrations"),
+                    DeploymentPhase::Held => Some("before its health check"),
                     DeploymentPhase::Stopped => Some("stopped"),
                 };
                 tracks.phase(actor, at, name, writer);

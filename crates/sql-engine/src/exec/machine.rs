@@ -13,6 +13,7 @@ use sim_clock::Nanos;
 use transactions::{CommandTag, Step, StepContext, StepOutcome, Stepper};
 
 use super::reference::AfterCheck;
+use super::stops::{Stop, Stops, returned, step_of};
 use super::{Exec, Rows};
 use crate::error::Result;
 use crate::state::{QueryResult, Shared, StatementResult, Tuple};
@@ -55,6 +56,7 @@ pub(crate) struct Machine {
     pub(crate) rows_written: u64,
     /// What is to be checked when all rows are changed: foreign keys.
     pub(crate) after: Vec<AfterCheck>,
+    pub(crate) stops: Stops,
 }
 
 impl Machine {
@@ -77,6 +79,7 @@ impl Machine {
             rows_read: 0,
             rows_written: 0,
             after: Vec::new(),
+            stops: Stops::default(),
         }
     }
 
@@ -105,9 +108,15 @@ impl Machine {
             step_results: step_results.to_vec(),
             stored: &mut self.stored,
             rows_read: 0,
+            stops: &mut self.stops,
         };
+        ex.stops.rewind();
         let result = what(&mut ex);
         self.rows_read += ex.rows_read;
+        match &result {
+            Ok(_) => self.stops.finish(),
+            Err(_) => self.stops.stored.iter().for_each(|id| drop(self.stored.remove(id))),
+        }
         result
     }
 
@@ -124,11 +133,13 @@ pub(crate) struct StatementStepper {
     stack: Vec<Box<dyn Task>>,
     takes_snapshot: bool,
     is_vacuum: bool,
+    /// The call that the topmost task's expression stopped at, and what the task is to be told again.
+    stopped: Option<(Stop, StepOutcome<Tuple>)>,
 }
 
 impl StatementStepper {
     pub(crate) fn new(machine: Machine, task: Box<dyn Task>) -> Self {
-        Self { machine, stack: vec![task], takes_snapshot: true, is_vacuum: false }
+        Self { machine, stack: vec![task], takes_snapshot: true, is_vacuum: false, stopped: None }
     }
 
     /// It takes no snapshot (LOCK TABLE).
@@ -155,7 +166,13 @@ impl StatementStepper {
 impl Stepper<Tuple> for StatementStepper {
     fn step(&mut self, cx: &mut StepContext<'_, Tuple>, last: StepOutcome<Tuple>) -> Step<Tuple> {
         let mut last = last;
+        if let Some((stop, told)) = self.stopped.take() {
+            let value = returned(&self.machine, Some(stop.function), &last);
+            self.machine.stops.returned.push(value);
+            last = told;
+        }
         while let Some(mut task) = self.stack.pop() {
+            let told = last.clone();
             let flow = task.run(&mut self.machine, cx, std::mem::replace(&mut last, StepOutcome::Done));
             match flow {
                 Ok(Flow::Yield(step)) => {
@@ -168,7 +185,20 @@ impl Stepper<Tuple> for StatementStepper {
                     last = StepOutcome::Start;
                 }
                 Ok(Flow::Done) => {}
-                Err(error) => return Step::Fail(error),
+                Err(error) => {
+                    let Some(stop) = self.machine.stops.wanted.take() else { return Step::Fail(error) };
+                    self.stack.push(task);
+                    match step_of(&self.machine, stop.function, &stop.args) {
+                        Some(step) => {
+                            self.stopped = Some((stop, told));
+                            return step;
+                        }
+                        None => {
+                            self.machine.stops.returned.push(Value::Null);
+                            last = told;
+                        }
+                    }
+                }
             }
         }
         self.finish()

@@ -3,16 +3,20 @@
 //! What can be read off the rows at once is computed at once ([`query`], [`scan`]); whatever may have to wait
 //! is a [`machine::Task`] that yields one step at a time.
 
+mod claim;
 mod ddl;
 mod insert;
 mod machine;
 mod modify;
+mod place;
 mod planned;
 mod query;
 mod reference;
 mod rows;
 mod scan;
 mod select;
+mod serializable;
+mod stops;
 mod trigger;
 mod unique;
 mod verify;
@@ -29,6 +33,8 @@ pub(crate) use ddl::DdlTask;
 pub(crate) use machine::{Flow, Machine, StatementStepper, Task};
 pub(crate) use planned::{PlannedTask, plan_now};
 pub(crate) use reference::{Deferred, DeferredTask};
+pub(crate) use scan::{mapped, series};
+pub(crate) use serializable::SerialCommit;
 
 use crate::error::{Result, error, not_modelled};
 use crate::expr::Env;
@@ -49,6 +55,8 @@ pub(crate) struct Exec<'a, 'c> {
     pub(crate) stored: &'a mut FxHashMap<usize, Rows>,
     /// How many rows were looked at, for the cost.
     pub(crate) rows_read: u64,
+    /// Functions that the statement has to stop for.
+    pub(crate) stops: &'a mut stops::Stops,
 }
 
 /// Whose time a function tells.
@@ -81,6 +89,7 @@ impl Exec<'_, '_> {
         }
         let rows = query::run(self, &plan.plan, None)?;
         self.stored.insert(plan.id, Rc::clone(&rows));
+        self.stops.stored.push(plan.id);
         Ok(rows)
     }
 
@@ -231,6 +240,12 @@ impl Exec<'_, '_> {
         let state = self.shared.get();
         if let Some(value) = state.session(self.session()).settings.get(&name) {
             return Ok(Value::text(value.as_str()));
+        }
+        let session = state.session(self.session());
+        match name.as_str() {
+            "transaction_isolation" => return Ok(Value::text(session.isolation_level())),
+            "default_transaction_isolation" => return Ok(Value::text(session.default_level())),
+            _ => {}
         }
         if name == "server_version_num" {
             return Ok(Value::text(format!("{}0000", state.version.major())));

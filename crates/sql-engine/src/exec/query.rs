@@ -167,7 +167,10 @@ pub(super) fn candidates(
 
 fn select_rows(ex: &mut Exec<'_, '_>, select: &SelectPlan, outer: Option<&Env<'_>>) -> Result<Vec<Row>> {
     let (skip, take) = limits(ex, select.offset.as_ref(), select.limit.as_ref(), outer)?;
-    let plain = select.grouping.is_none() && !select.is_distinct && select.distinct.is_none();
+    let plain = select.grouping.is_none()
+        && select.sets.is_empty()
+        && !select.is_distinct
+        && select.distinct.is_none();
     let enough = (plain && take != usize::MAX).then(|| skip.saturating_add(take));
     let found = candidates(ex, select, outer, enough)?;
     let grouped: Vec<Row> = match &select.grouping {
@@ -180,6 +183,13 @@ fn select_rows(ex: &mut Exec<'_, '_>, select: &SelectPlan, outer: Option<&Env<'_
     for row in grouped {
         let env = Env { row: &row, outer };
         // Rows that the limit cuts off need no targets, only their sort keys.
+        if !select.sets.is_empty() {
+            for values in sets(ex, &select.sets, &env)? {
+                ex.step_results = values;
+                keyed.push((sort_keys(ex, select, &env)?, project(ex, select, &env)?));
+            }
+            continue;
+        }
         let keys = sort_keys(ex, select, &env)?;
         let row = if early { row } else { project(ex, select, &env)? };
         keyed.push((keys, row));
@@ -197,6 +207,21 @@ fn select_rows(ex: &mut Exec<'_, '_>, select: &SelectPlan, outer: Option<&Env<'_
         return Ok(cut.collect());
     }
     cut.map(|row| project(ex, select, &Env { row: &row, outer })).collect()
+}
+
+/// The values of functions that return sets, a row at a time, as many as the longest set has; those that have
+/// ended are NULL (`ExecProjectSRF` in nodeProjectSet.c).
+fn sets(ex: &mut Exec<'_, '_>, sets: &[Typed], env: &Env<'_>) -> Result<Vec<Vec<Value>>> {
+    let mut columns = Vec::with_capacity(sets.len());
+    for set in sets {
+        columns.push(match set.eval(ex, env)? {
+            Value::Array(values) => values.to_vec(),
+            _ => Vec::new(),
+        });
+    }
+    let longest = columns.iter().map(Vec::len).max().unwrap_or(0);
+    let row = |n: usize| columns.iter().map(|c| c.get(n).cloned().unwrap_or_default()).collect();
+    Ok((0..longest).map(row).collect())
 }
 
 /// The values that a row is sorted by: first those of DISTINCT ON.

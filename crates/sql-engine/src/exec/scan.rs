@@ -8,7 +8,7 @@ use lock_table::{RelationId, RowKey};
 use smallvec::SmallVec;
 use sql_syntax::ast::JoinKind;
 
-use super::{Exec, unique};
+use super::{Exec, serializable, unique};
 use crate::error::{Result, error};
 use crate::expr::{Arithmetic, Comparison, Env, Typed};
 use crate::plan::{Access, JoinSource, Source, TableIndex, TableScan};
@@ -134,7 +134,7 @@ pub(super) fn widened(ex: &Exec<'_, '_>, relation: RelationId, tuple: &Tuple, wi
 }
 
 /// A row of a table below the scanned one, in the scanned one's columns.
-pub(super) fn mapped(values: &[Value], map: &[Option<usize>]) -> Vec<Value> {
+pub(crate) fn mapped(values: &[Value], map: &[Option<usize>]) -> Vec<Value> {
     map.iter().map(|at| at.and_then(|at| values.get(at)).cloned().unwrap_or_default()).collect()
 }
 
@@ -160,6 +160,7 @@ fn table_rows(ex: &mut Exec<'_, '_>, scan: &TableScan, frame: Frame<'_>) -> Resu
         own_rows(ex, scan, frame, &mut rows)?;
     }
     for (part, _) in &scan.parts {
+        serializable::reads(ex, *part, None)?;
         let found = ex.cx.scan(*part);
         in_place_order(found, |key, tuple| add_row(ex, scan, *part, key, &tuple, frame, &mut rows))?;
     }
@@ -190,6 +191,7 @@ fn own_rows(
     let index = |id: RelationId| scan.indexes.iter().find(|i| i.id == id);
     let keys: Vec<RowKey> = match &scan.access {
         Access::Sequential => {
+            serializable::reads(ex, relation, None)?;
             let found = ex.cx.scan(relation);
             return in_place_order(found, |key, tuple| add_row(ex, scan, relation, key, &tuple, frame, rows));
         }
@@ -202,6 +204,8 @@ fn own_rows(
             unique::ensure_built(ex, relation, index)?;
             let range = Range { equal, low, high };
             if let Some((enough, descending)) = frame.enough {
+                let keys = range.lookup(ex, index);
+                serializable::reads(ex, relation, Some((*id, &keys)))?;
                 return ordered_rows(ex, scan, index, &range, (enough, descending), frame, rows);
             }
             range.lookup(ex, index)
@@ -214,6 +218,9 @@ fn own_rows(
             values.iter().flat_map(one).collect()
         }
     };
+    if let Access::Index { index, .. } | Access::AnyOf { index, .. } = &scan.access {
+        serializable::reads(ex, relation, Some((*index, &keys)))?;
+    }
     let mut found: Vec<(RowKey, Tuple)> = Vec::with_capacity(keys.len());
     for key in keys {
         if let Some(tuple) = ex.cx.row(relation, key) {
@@ -465,7 +472,7 @@ pub(super) fn still_holds(ex: &mut Exec<'_, '_>, source: &Source, env: &Env<'_>)
     }
 }
 
-fn series(args: &[Value]) -> Result<Vec<Value>> {
+pub(crate) fn series(args: &[Value]) -> Result<Vec<Value>> {
     const MOST: usize = 50_000_000;
     if args.iter().any(Value::is_null) {
         return Ok(Vec::new());

@@ -6,7 +6,8 @@ use std::process::Command;
 use serde_json::Value;
 
 /// From the ground up: a crate may use those before it.
-const LAYERS: [&str; 13] = [
+const LAYERS: [&str; 14] = [
+    "persistent",
     "lock-table",
     "sim-clock",
     "sql-syntax",
@@ -23,8 +24,8 @@ const LAYERS: [&str; 13] = [
 ];
 
 /// Crates that decide: without runtime, wire format or files.
-const PURE: [&str; 6] =
-    ["lock-table", "sim-clock", "sql-syntax", "transactions", "schema-rules", "sql-engine"];
+const PURE: [&str; 7] =
+    ["persistent", "lock-table", "sim-clock", "sql-syntax", "transactions", "schema-rules", "sql-engine"];
 
 /// The crates of this workspace and their normal dependencies.
 fn crates() -> BTreeMap<String, Vec<String>> {

@@ -57,7 +57,11 @@ fn columns(event: &Event) -> Body {
             ("version", json!(version)),
             ("phase", json!(phase_of(*phase))),
         ]),
-        Event::Migration { statement, step } => script_step("migration", *statement, *step),
+        Event::Migration { session, statement, step } => {
+            let mut columns = script_step("migration", *statement, *step);
+            columns.insert("session".to_owned(), json!(session.0));
+            columns
+        }
     }
 }
 
@@ -79,6 +83,7 @@ fn cause_of(cause: Failed) -> String {
     match cause {
         Failed::Database(state) => state.to_string(),
         Failed::PoolTimeout => "pool timeout".to_owned(),
+        Failed::NotServed => "not served".to_owned(),
     }
 }
 
@@ -88,6 +93,8 @@ fn phase_of(phase: DeploymentPhase) -> &'static str {
         DeploymentPhase::Starting => "starting",
         DeploymentPhase::Healthy => "healthy",
         DeploymentPhase::Unhealthy => "unhealthy",
+        DeploymentPhase::Held => "held",
+        DeploymentPhase::Stopped => "stopped",
     }
 }
 

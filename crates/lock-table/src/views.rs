@@ -55,6 +55,23 @@ impl LockTable {
         blockers
     }
 
+    /// The first of those: a holder, or else the first waiter ahead that conflicts. It costs no more than the way
+    /// to it.
+    #[must_use]
+    pub fn first_blocker(&self, session: SessionId) -> Option<SessionId> {
+        let wait = self.procs.get(session.index())?.wait?;
+        let lock = &self.locks[wait.lock as usize];
+        let conflicts = wait.mode.conflicts();
+        if conflicts.intersects(lock.granted_modes) {
+            let others = self.holds.of_lock(lock.holds).filter(|hold| hold.session != session);
+            if let Some(hold) = others.into_iter().find(|hold| hold.modes().intersects(conflicts)) {
+                return Some(hold.session);
+            }
+        }
+        let ahead = self.queue(lock.tag).take_while(|(ahead, _)| *ahead != session);
+        ahead.into_iter().find(|(_, mode)| conflicts.contains(*mode)).map(|(ahead, _)| ahead)
+    }
+
     /// The queue of a lock, first come first: who waits for which mode.
     pub fn queue(&self, tag: LockTag) -> impl Iterator<Item = (SessionId, LockMode)> {
         let head = self.find_lock(tag).map_or(NIL, |lock| self.locks[lock as usize].queue.head);

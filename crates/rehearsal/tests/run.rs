@@ -1,7 +1,7 @@
 //! `rehearsal run` from outside.
 
 use std::fs;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -89,4 +89,46 @@ fn a_statement_that_does_not_fit_the_schema_is_an_error_before_anything_runs() {
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2));
     assert!(error.contains("blance") && error.contains("version \"v1\""), "{error}");
+}
+
+#[test]
+fn a_reader_who_has_seen_enough_is_no_error() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rehearsal"));
+    let mut child = command.arg("run").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "the verdict counts");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
+fn a_comparison_has_the_same_seed_and_the_same_arrivals() {
+    let (folder, quick) = edited("takes = \"12 s\"", "takes = \"100 ms\"");
+    let (_other_folder, other) = edited("seed = 7", "seed = 1234");
+    let json = folder.path().join("comparison.json");
+    let output = run(&[&quick, "--compare", &other, "--json", json.to_str().unwrap()]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "the first is within its budget: {text}");
+    assert!(
+        text.contains("Same seed: requests of the same name and rate arrive at the same instants"),
+        "{text}"
+    );
+    let comparison: Value = serde_json::from_str(&fs::read_to_string(json).unwrap()).unwrap();
+    assert_eq!(comparison["first"]["seed"], comparison["second"]["seed"]);
+    // The second run is longer, by the ten seconds of its outage. What arrives first is the same.
+    let (first, second) = (arrivals(&quick, &folder), arrivals(&other, &folder));
+    let common = first.len().min(second.len());
+    assert!(common > 1_000);
+    assert_eq!(first[..common], second[..common]);
+}
+
+/// When which request arrives with seed 7.
+fn arrivals(scenario: &str, folder: &tempfile::TempDir) -> Vec<(u64, u64)> {
+    let events = folder.path().join("events.jsonl");
+    run(&[scenario, "--seed", "7", "--events", events.to_str().unwrap()]);
+    let log = fs::read_to_string(events).unwrap();
+    let event = |line: &str| serde_json::from_str::<Value>(line).unwrap();
+    let arrived = log.lines().map(event).filter(|event| event["event"] == "arrived");
+    let when = |event: Value| (event["t_ns"].as_u64().unwrap(), event["request"].as_u64().unwrap());
+    arrived.map(when).collect()
 }

@@ -108,6 +108,11 @@ impl Comparison {
         let mut page = Page::new(color);
         side(&mut page, "first ", &self.first);
         side(&mut page, "second", &self.second);
+        if self.first.seed == self.second.seed {
+            let same = "Same seed: requests of the same name and rate arrive at the same instants in both.";
+            page.end_line();
+            page.paragraph(Tone::Faint, "", same);
+        }
         let differing: Vec<&Compared> = self.figures.iter().filter(|one| !one.is_same()).collect();
         if !differing.is_empty() {
             page.heading("What differs");

@@ -79,6 +79,9 @@ pub struct Report {
     pub connections: Connections,
     /// How the migration went.
     pub migration: Migration,
+    /// The deployments, in the order in which they began.
+    #[serde(default)]
+    pub deployments: Vec<Deployment>,
     /// Whose fault the waiting was, the greatest share first.
     pub blame: Vec<Blame>,
     /// From the victim to the root blocker, at the worst moment; empty if nothing ever waited.
@@ -221,6 +224,9 @@ pub struct Migration {
 pub struct MigrationStatement {
     /// Its text, whitespace folded.
     pub sql: String,
+    /// Whose it is: `migration`, or `web-1 migrating` if instances migrate when they start.
+    #[serde(default)]
+    pub by: String,
     /// When it began.
     pub start_ms: f64,
     /// When it ended; `None` if the run ended first.
@@ -228,6 +234,21 @@ pub struct MigrationStatement {
     /// For how long it waited for locks.
     pub waited_ms: f64,
     /// Its SQLSTATE if it failed.
+    pub failure: Option<String>,
+}
+
+/// A change of an application's version.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Deployment {
+    /// The application.
+    pub application: String,
+    /// The version that it brings.
+    pub version: String,
+    /// When it began.
+    pub start_ms: f64,
+    /// When it ended; `None` if the run ended first.
+    pub end_ms: Option<f64>,
+    /// Why it failed, if it did.
     pub failure: Option<String>,
 }
 

@@ -150,3 +150,36 @@ fn a_migration_that_had_not_ended_is_over_any_limit_of_time() {
     let line = verdict.budget.iter().find(|line| line.name == "migration time").unwrap();
     assert!(line.actual.value < line.limit.value && !line.within);
 }
+
+#[test]
+fn a_table_locked_by_an_earlier_statement_asks_for_a_commit_before_the_rewrite_of_another_one() {
+    let report = work("ALTER TABLE events ALTER kind TYPE text", "RowExclusiveLock on users");
+    assert!(remedies(&report).contains("Commit between the schema change"), "{}", remedies(&report));
+    let own = work("ALTER TABLE users ALTER kind TYPE text", "RowExclusiveLock on users");
+    assert!(!remedies(&own).contains("Commit between"), "its own lock is no earlier one");
+}
+
+#[test]
+fn a_reader_kept_out_during_an_index_build_waits_for_an_earlier_lock() {
+    let report = work("CREATE INDEX users_plan ON users (plan)", "AccessShareLock on users");
+    assert!(remedies(&report).contains("Commit between the schema change"), "{}", remedies(&report));
+}
+
+#[test]
+fn a_deadlock_is_a_circle_that_is_told_once_and_has_no_root() {
+    let mut report = outage();
+    let alter = "ALTER TABLE orders ADD COLUMN note text";
+    report.migration.statements = vec![statement(alter, 8_000.0, Some(9_000.0), 1_000.0, Some("40P01"))];
+    report.migration.succeeded = Some(false);
+    report.chain = vec![
+        link("web-1", "SELECT plan FROM users", Some("AccessShareLock on users"), 900.0),
+        link("migration", alter, Some("AccessExclusiveLock on orders"), 950.0),
+    ];
+    report.blame = vec![fixture::blame("migration", alter, 60.0, 1.0)];
+    let verdict = judge(&report, &budget());
+    let (why, what) = (verdict.reasons.join("\n"), verdict.remedies.join("\n"));
+    assert_eq!(why.matches("a deadlock, until").count(), 1, "{why}");
+    assert!(what.contains("one table a transaction"), "{what}");
+    assert!(!what.contains("pg_terminate_backend"), "there is nobody to be ended: {what}");
+    assert!(!what.contains("without a default"), "the ALTER only waited: {what}");
+}

@@ -1,13 +1,15 @@
 //! The cast of a rehearsal: actors made from a scenario and a world.
 
+mod application;
+mod background;
+mod kinds;
+
 use std::collections::BTreeMap;
-use std::rc::Rc;
 
 use sim_actors::coordinator::attempt::Backoff;
 use sim_actors::{
-    AppInstance, AppVersion, Arrivals, Background, Balancer, Burst, Connections, DeploymentSettings,
-    Ejection, Event, HealthCheck, InstanceSettings, KeySource, LockManager, Player, RateProfile,
-    RequestScript, Service, Spacing, Step, Zipf,
+    Arrivals, Burst, Connections, Event, KeySource, LockManager, Player, RateProfile, Service, Spacing,
+    StartCheck, Step, Witness, Zipf,
 };
 use sim_clock::{ActorId, Nanos, Scheduler, Seed, Stream};
 use sql_engine::{Database, StatementId};
@@ -16,10 +18,13 @@ use transactions::{SessionId, SessionSettings};
 use crate::load::Loaded;
 use crate::model::{
     Arrivals as Arriving, Backoff as SpecifiedBackoff, KeySpec, Scenario, ServiceTime, SettingsSpec,
-    StatementSpec, VersionSpec,
+    StatementSpec,
 };
 use crate::units::Span;
 use crate::world::World;
+
+pub(crate) use application::Instance;
+pub(crate) use kinds::{RequestKind, request_kinds};
 
 /// The actors so far, and what the rest of them need.
 pub(crate) struct Cast<R> {
@@ -29,15 +34,21 @@ pub(crate) struct Cast<R> {
     pub(crate) names: Vec<String>,
     /// Whose each session is.
     pub(crate) clients: Vec<ActorId>,
-    /// The instances: name and place.
-    pub(crate) instances: Vec<(String, ActorId)>,
-    settings: SessionSettings,
+    /// The instances of all applications, those of the migrated one first.
+    pub(crate) instances: Vec<Instance>,
+    pub(crate) settings: SessionSettings,
     /// How many connections the server has for clients.
     limit: u32,
     /// How many it refused before the start.
     pub(crate) refused: u32,
     /// Whether the server watches who waits for whom.
     pub(crate) watched: bool,
+    /// What it takes to be healthy at the start, where the scenario does not say.
+    start_check: StartCheck,
+    /// What has to be said about the recording: what it rests on, what is left out.
+    pub(crate) told: (Vec<reports::Assumption>, Vec<String>),
+    /// Who is told of every statement and wait.
+    pub(crate) witness: Option<Witness>,
     /// The text of each prepared statement.
     pub(crate) texts: BTreeMap<StatementId, String>,
 }
@@ -52,6 +63,7 @@ impl<R> Cast<R> {
         loaded: &Loaded,
         world: &World,
         traffic: bool,
+        start_check: StartCheck,
         scheduler: &mut Scheduler<Event>,
     ) -> Self {
         let scenario = &loaded.scenario;
@@ -68,10 +80,13 @@ impl<R> Cast<R> {
                 .saturating_sub(scenario.database.superuser_reserved_connections),
             refused: 0,
             watched: false,
+            start_check,
+            told: (Vec::new(), Vec::new()),
+            witness: None,
             texts: BTreeMap::new(),
         };
         if traffic {
-            cast.add_application(scenario, world, scheduler);
+            cast.add_applications(loaded, world, scheduler);
             cast.add_background(scenario, scheduler);
         }
         cast
@@ -80,12 +95,6 @@ impl<R> Cast<R> {
     /// The place of the next actor that is added.
     pub(crate) fn next_actor(&self) -> ActorId {
         ActorId(u32::try_from(self.names.len()).unwrap_or(u32::MAX))
-    }
-
-    /// Whose each session is, by its number.
-    pub(crate) fn session_names(&self, names: &[String]) -> Vec<(String, ActorId)> {
-        let of = |client: &ActorId| (names.get(client.0 as usize).cloned().unwrap_or_default(), *client);
-        self.clients.iter().map(of).collect()
     }
 
     /// A session of the next actor.
@@ -113,131 +122,15 @@ impl<R> Cast<R> {
         if self.watched {
             server = server.watched();
         }
+        if let Some(witness) = self.witness {
+            server = server.witnessed(witness);
+        }
         std::iter::once(Player::Server(server)).chain(self.players).collect()
     }
 
     fn add(&mut self, name: String, player: Player<R>) {
         self.names.push(name);
         self.players.push(player);
-    }
-
-    fn add_application(&mut self, scenario: &Scenario, world: &World, scheduler: &mut Scheduler<Event>) {
-        let spec = &scenario.application;
-        let kinds: Vec<&str> = scenario.traffic.iter().map(|traffic| traffic.request.as_str()).collect();
-        let keys = request_keys(scenario, &kinds);
-        let versions: Rc<[AppVersion]> =
-            spec.versions.iter().map(|version| self.version(version, &kinds, &keys)).collect();
-        // An application whose statements the schema does not know yet has not been deployed.
-        let deployed = world
-            .versions
-            .iter()
-            .all(|at| versions[*at].statements.iter().all(|one| self.database.check(*one).is_ok()));
-        let first = BALANCER.0 + 1;
-        let places = (first..first + spec.instances).map(|place| (ActorId(place), deployed)).collect();
-        let mut balancer = Balancer::new(arrivals(scenario, &keys), sources(scenario, world), places);
-        if deployed {
-            for (at, key) in balancer.first_arrivals() {
-                scheduler.set_timer(at, BALANCER, key);
-            }
-        }
-        self.add("balancer".to_owned(), Player::Balancer(balancer));
-        let rollback = self.prepare("ROLLBACK");
-        let session = with_settings(self.settings, &spec.settings);
-        let health_check = spec.health_check.as_ref().map(|check| HealthCheck {
-            step: Some(Step { service: Service::Modelled, ..self.plain_step(&check.statement) }),
-            every: check.every.0,
-            timeout: check.timeout.0,
-            unhealthy_after: check.unhealthy_after,
-            healthy_after: check.healthy_after,
-        });
-        for (number, version) in (1..).zip(&world.versions) {
-            let name = format!("{}-{number}", spec.name);
-            let place = self.next_actor();
-            let sessions = (0..spec.pool_size).filter_map(|_| self.admit(&name, place, session)).collect();
-            let unhealthy = spec.fails_health_check.get(&name).map_or(&[][..], Vec::as_slice);
-            let is_unhealthy = |at: &usize| unhealthy.contains(&spec.versions[*at].name);
-            let settings = InstanceSettings {
-                name: name.as_str().into(),
-                server: SERVER,
-                balancer: BALANCER,
-                versions: Rc::clone(&versions),
-                pool_size: spec.pool_size,
-                session,
-                acquire_timeout: spec.acquire_timeout.0,
-                times_out_at_handover: false,
-                attempts: spec.retries.as_ref().map_or(1, |retries| retries.attempts),
-                backoff: spec
-                    .retries
-                    .as_ref()
-                    .map_or(Backoff::Fixed(Nanos::ZERO), |retries| backoff(retries.backoff)),
-                health_check: health_check.clone(),
-                ejection: spec
-                    .ejection
-                    .as_ref()
-                    .map(|one| Ejection { after: one.after, length: one.lasts.0 }),
-                rollback,
-                deployment: DeploymentSettings {
-                    drain_timeout: spec.drain_timeout.0,
-                    restart_time: spec.restart_time.0,
-                    never_healthy: (0..spec.versions.len()).filter(is_unhealthy).collect(),
-                },
-            };
-            let service = Seed(scenario.seed).stream(&format!("service/{name}"));
-            self.instances.push((name.clone(), place));
-            let instance = AppInstance::new(settings, *version, sessions, service, true);
-            if let Some((at, key)) = instance.first_check().filter(|_| deployed) {
-                scheduler.set_timer(at, place, key);
-            }
-            self.add(name, Player::Instance(instance));
-        }
-    }
-
-    fn add_background(&mut self, scenario: &Scenario, scheduler: &mut Scheduler<Event>) {
-        for spec in &scenario.background {
-            let tables: Vec<(String, u64)> =
-                scenario.tables.iter().map(|table| (table.name.clone(), table.rows)).collect();
-            let steps: Vec<Step> =
-                spec.script(&tables).iter().map(|statement| self.step(statement, &[])).collect();
-            // A session whose tables are not there yet has nothing to do yet either.
-            if steps.iter().any(|step| self.database.check(step.statement).is_err()) {
-                continue;
-            }
-            let place = self.next_actor();
-            let session =
-                self.database.connect(Nanos::ZERO, &spec.name, with_settings(self.settings, &spec.settings));
-            self.clients.push(place);
-            let every = spec.every.map(|span| span.0);
-            let rollback = self.plain_step("ROLLBACK");
-            scheduler.set_timer(spec.start.0, place, 0);
-            let service = Seed(scenario.seed).stream(&format!("background/{}", spec.name));
-            let player = Background::new(SERVER, session, steps, every, rollback, service);
-            self.add(spec.name.clone(), Player::Background(player));
-        }
-    }
-
-    fn version(
-        &mut self,
-        version: &VersionSpec,
-        kinds: &[&str],
-        keys: &BTreeMap<String, Vec<String>>,
-    ) -> AppVersion {
-        let mut requests = Vec::new();
-        for kind in kinds {
-            let spec = version.requests.iter().find(|request| request.name == *kind);
-            requests.push(spec.map(|spec| {
-                let of_request = keys.get(*kind).map_or(&[][..], Vec::as_slice);
-                let own = spec.statements.iter().map(|one| self.step(one, of_request));
-                let mut steps: Vec<Step> = own.collect();
-                if spec.transaction {
-                    steps.insert(0, self.plain_step("BEGIN"));
-                    steps.push(self.plain_step("COMMIT"));
-                }
-                RequestScript { steps }
-            }));
-        }
-        let all = requests.iter().flatten().flat_map(|script: &RequestScript| &script.steps);
-        let statements = all.map(|step| step.statement).collect();
-        AppVersion { name: version.name.clone(), requests, statements }
     }
 
     fn step(&mut self, spec: &StatementSpec, keys: &[String]) -> Step {
@@ -269,34 +162,35 @@ impl<R> Cast<R> {
     }
 }
 
-/// The keys that each kind of request needs, in any version.
-fn request_keys(scenario: &Scenario, kinds: &[&str]) -> BTreeMap<String, Vec<String>> {
-    let mut keys: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let requests = scenario.application.versions.iter().flat_map(|version| &version.requests);
-    for request in requests.filter(|request| kinds.contains(&request.name.as_str())) {
-        let of_request = keys.entry(request.name.clone()).or_default();
-        for name in request.statements.iter().flat_map(|statement| &statement.params) {
-            if !of_request.contains(name) {
-                of_request.push(name.clone());
-            }
-        }
-    }
-    keys
-}
-
-fn arrivals(scenario: &Scenario, keys: &BTreeMap<String, Vec<String>>) -> Vec<Arrivals> {
+fn arrivals(scenario: &Scenario, kinds: &[RequestKind]) -> Vec<Arrivals> {
     let place = |name: &String| scenario.keys.keys().position(|key| key == name);
-    let of = |(request, traffic): (u32, &crate::model::TrafficSpec)| {
+    let of = |(at, traffic): (usize, &crate::model::TrafficSpec)| {
+        let kind = kinds.iter().position(|kind| kind.is_meant_by(scenario, traffic))?;
         let (rate, spacing) = process(&traffic.arrivals);
-        Arrivals {
-            request,
+        Some(Arrivals {
+            request: u32::try_from(kind).unwrap_or(u32::MAX),
             rate,
             spacing,
-            stream: Seed(scenario.seed).stream(&format!("arrivals/{}", traffic.request)),
-            keys: keys.get(&traffic.request).into_iter().flatten().filter_map(place).collect(),
-        }
+            stream: Seed(scenario.seed).stream(&format!("arrivals/{}", stream_name(scenario, at))),
+            keys: kinds[kind].keys.iter().filter_map(place).collect(),
+        })
     };
-    (0..).zip(&scenario.traffic).map(of).collect()
+    scenario.traffic.iter().enumerate().filter_map(of).collect()
+}
+
+/// What the stream of a traffic entry is called: its request; with the application's name if it is not the one that is
+/// migrated, and a number if the request has entries before it.
+fn stream_name(scenario: &Scenario, at: usize) -> String {
+    let entry = &scenario.traffic[at];
+    let alike = |one: &&crate::model::TrafficSpec| {
+        (&one.request, &one.application) == (&entry.request, &entry.application)
+    };
+    let earlier = scenario.traffic[..at].iter().filter(alike).count();
+    let mut name = entry.request.clone();
+    if let Some(application) = entry.application.as_ref().filter(|one| **one != scenario.application.name) {
+        name = format!("{application}/{name}");
+    }
+    if earlier > 0 { format!("{name}/{}", earlier + 1) } else { name }
 }
 
 const DAY: Nanos = Nanos::from_secs(86_400);

@@ -7,17 +7,20 @@
 
 mod cast;
 mod check;
+mod draft;
 mod load;
 mod model;
 mod rehearse;
+mod replay;
 mod run;
 mod units;
 mod world;
 
+pub use draft::Draft;
 pub use load::{DEFAULT, Faults, Loaded, MigrationFile, MigrationPart, MigrationPlan, ScenarioError};
 pub use model::*;
 pub use rehearse::{EventObserver, Observed, Rehearsed, RunOptions, rehearse};
-pub use run::run;
+pub use run::{Does, Onlooker, SessionObserver, Sight, Workers, run, run_before, run_seeds};
 pub use sql_engine::TableBackup;
 pub use units::{Share, Size, Span, TimeOfDay};
 pub use world::World;

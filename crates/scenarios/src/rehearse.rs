@@ -15,12 +15,13 @@ use std::rc::Rc;
 
 use sim_actors::coordinator::Failure;
 use sim_actors::coordinator::coroutine::{Coroutine, Port};
-use sim_actors::{Event, Failed, Managed, MigrationCoordinator, Player, RunMode};
+use sim_actors::{Event, Failed, Managed, MigrationCoordinator, Player, RunMode, StartCheck};
 use sim_clock::{ActorId, Nanos, Scheduler, Seed};
 use transactions::LockMode;
 
-use crate::cast::{Cast, SERVER};
+use crate::cast::{Cast, Instance, SERVER};
 use crate::load::Loaded;
+use crate::model::Scenario;
 use crate::world::World;
 
 /// Sees every event of a rehearsal: when, of which actor, what.
@@ -100,7 +101,7 @@ impl Observed {
     pub fn schema_failure(&self) -> Option<String> {
         let of_schema = |failed: &Failed| match failed {
             Failed::Database(state) => state.as_str().starts_with("42"),
-            Failed::PoolTimeout => false,
+            Failed::PoolTimeout | Failed::NotServed => false,
         };
         let (cause, count) = self.failed.iter().find(|(failed, _)| of_schema(failed))?;
         let Failed::Database(state) = cause else { return None };
@@ -120,16 +121,14 @@ where
     F: Future<Output = Result<R, Failure>> + 'static,
 {
     let mut scheduler = Scheduler::new(options.horizon);
-    let mut cast = Cast::gather(loaded, world, options.traffic, &mut scheduler);
+    let mut cast = Cast::gather(loaded, world, options.traffic, StartCheck::Statements, &mut scheduler);
     let coordinator = cast.next_actor();
     let session = cast.connect("migration", coordinator);
-    let names = loaded.scenario.application.versions.iter().map(|version| version.name.clone());
     cast.players.push(Player::Coordinator(MigrationCoordinator::new(
         Coroutine::new(Seed(loaded.scenario.seed).stream("jitter"), story),
         SERVER,
         session,
-        cast.fleet(world),
-        names.collect(),
+        cast.fleet(&loaded.scenario, |instance| instance.application == 0),
     )));
     let start = if options.traffic { loaded.scenario.migration.start.0 } else { Nanos::ZERO };
     scheduler.set_timer(start, coordinator, 0);
@@ -172,7 +171,10 @@ fn leave_stage<R>(
                 crate::cast::keep_sequences(loaded, balancer.into_sources(), &mut sequences);
             }
             Player::Instance(app) => {
-                versions[instance] = app.version();
+                // Those of the migrated application come first; the others' are not kept.
+                if let Some(version) = versions.get_mut(instance) {
+                    *version = app.version();
+                }
                 instance += 1;
             }
             Player::Background(_) => {}
@@ -186,12 +188,23 @@ fn leave_stage<R>(
 }
 
 impl<R> Cast<R> {
-    pub(crate) fn fleet(&self, world: &World) -> Vec<Managed> {
-        let managed = |(at, (name, actor)): (usize, &(String, ActorId))| Managed {
-            name: name.clone(),
-            actor: *actor,
-            version: world.versions[at],
+    /// The instances that a coordinator may move.
+    pub(crate) fn fleet(&self, scenario: &Scenario, which: impl Fn(&Instance) -> bool) -> Vec<Managed> {
+        let applications: Vec<(Rc<str>, Rc<[String]>)> = scenario
+            .all_applications()
+            .map(|one| {
+                let versions = one.versions.iter().map(|version| version.name.clone()).collect();
+                (one.name.as_str().into(), versions)
+            })
+            .collect();
+        let managed = |instance: &Instance| Managed {
+            name: instance.name.clone(),
+            actor: instance.actor,
+            application: Rc::clone(&applications[instance.application].0),
+            versions: Rc::clone(&applications[instance.application].1),
+            version: instance.version,
+            running: instance.running,
         };
-        self.instances.iter().enumerate().map(managed).collect()
+        self.instances.iter().filter(|instance| which(instance)).map(managed).collect()
     }
 }

@@ -33,6 +33,7 @@ impl World {
         let database = &scenario.database;
         let mut config = DatabaseConfig::default();
         (config.version, config.seed) = (database.version, scenario.seed);
+        config.statement_overhead = database.statement_overhead.0;
         for (name, span) in &database.rates {
             config
                 .set_rate(name, span.0)
@@ -57,14 +58,21 @@ impl World {
     pub fn fill_tables(&mut self, loaded: &Loaded) -> Result<(), ScenarioError> {
         self.filled.retain(|table| self.database.has_table(table));
         for table in &loaded.scenario.tables {
-            if self.has_table(&table.name)
-                && !self.filled.contains(&table.name)
-                && let Some(data) = &table.data
-            {
+            if !self.has_table(&table.name) || self.filled.contains(&table.name) {
+                continue;
+            }
+            let bytes = table.bytes.map(|size| size.0);
+            if let Some(data) = &table.data {
                 let data = data.replace("$1", &table.rows.to_string());
                 self.run(loaded, &format!("the data of table {:?}", table.name), &data)?;
-                self.filled.insert(table.name.clone());
             }
+            // Rows that the schema's own INSERTs have made are there and stay.
+            if table.data.is_none() && self.database.is_empty(&table.name) {
+                self.database.set_virtual_rows(&table.name, table.rows, bytes);
+            } else if let Some(bytes) = bytes {
+                self.database.set_table_size(&table.name, table.rows, bytes);
+            }
+            self.filled.insert(table.name.clone());
         }
         Ok(())
     }
@@ -91,20 +99,33 @@ impl World {
     /// The first statement that does not.
     pub fn must_serve(&self, loaded: &Loaded) -> Result<(), ScenarioError> {
         let mut database = self.database.clone();
-        let versions = &loaded.scenario.application.versions;
-        for version in self.versions.iter().filter_map(|at| versions.get(*at)) {
-            for statement in version.requests.iter().flat_map(|request| &request.statements) {
-                let fits = database.prepare(&statement.sql).and_then(|id| database.check(id));
-                fits.map_err(|error| {
-                    let sql = &statement.sql;
-                    loaded.contradiction(format!(
-                        "version {:?} sends {sql:?}, which fails on the schema as it is: {error}",
-                        version.name
-                    ))
-                })?;
+        for (at, application) in loaded.scenario.all_applications().enumerate() {
+            let running: BTreeSet<usize> = self.versions_of(&loaded.scenario, at).into_iter().collect();
+            for version in running.into_iter().filter_map(|at| application.versions.get(at)) {
+                for statement in version.requests.iter().flat_map(|request| &request.statements) {
+                    let fits = database.prepare(&statement.sql).and_then(|id| database.check(id));
+                    fits.map_err(|error| {
+                        let (name, sql) = (&application.name, &statement.sql);
+                        loaded.contradiction(format!(
+                            "version {:?} of {name} sends {sql:?}, which fails on the schema as it is: {error}",
+                            version.name
+                        ))
+                    })?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// The versions that the instances of an application run: the migrated one is at place 0, the others have changed
+    /// nothing yet.
+    pub(crate) fn versions_of(&self, scenario: &Scenario, application: usize) -> Vec<usize> {
+        if application == 0 {
+            return self.versions.clone();
+        }
+        let Some(spec) = scenario.all_applications().nth(application) else { return Vec::new() };
+        let first = spec.versions.iter().position(|version| version.name == spec.version);
+        vec![first.unwrap_or(0); spec.instances as usize]
     }
 
     fn run(&mut self, loaded: &Loaded, what: &str, sql: &str) -> Result<(), ScenarioError> {

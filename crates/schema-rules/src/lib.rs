@@ -45,7 +45,6 @@ pub mod error;
 pub mod expression;
 pub mod findings;
 pub mod migrations;
-pub mod persistent;
 mod version;
 
 pub use catalog::{Catalog, RelationId, Session};

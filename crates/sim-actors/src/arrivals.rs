@@ -64,6 +64,12 @@ impl RateProfile {
         from.1 + (to.1 - from.1) * ratio(gone, span)
     }
 
+    /// Whether nothing arrives any more from an instant on.
+    fn is_over(&self, now: Nanos) -> bool {
+        let ended = |burst: &Burst| burst.at + burst.length <= now;
+        self.base == 0.0 && self.curve.is_empty() && self.bursts.iter().all(ended)
+    }
+
     /// The highest rate that there ever is.
     #[must_use]
     pub fn peak(&self) -> f64 {
@@ -123,6 +129,9 @@ impl Arrivals {
             && at.0 != u64::MAX
             && self.stream.unit() * self.rate.peak() > self.rate.at(at)
         {
+            if self.rate.is_over(at) {
+                return Nanos(u64::MAX);
+            }
             at = after(at, self.stream.exponential(mean));
         }
         at
@@ -138,6 +147,34 @@ pub struct Timing {
     pub think: Nanos,
 }
 
+/// A text that a recorded request sends: statements that need not be those of any version.
+#[derive(Clone, Debug)]
+pub struct SentText {
+    /// The text, as its client sent it.
+    pub sql: Rc<str>,
+    /// What it is called where it is shown: alike for texts that differ in constants.
+    pub shown: Rc<str>,
+    /// Its parameters as text, `None` for NULL.
+    pub params: Rc<[Option<Rc<str>>]>,
+    /// Whether the same text comes again and again, so that it is worth to be prepared.
+    pub repeats: bool,
+    /// How many of its statements work: those that begin and end transactions do not.
+    pub statements: u32,
+    /// How long each of them works; `None` leaves it to the cost model.
+    pub work: Option<Nanos>,
+    /// How long its client then waits.
+    pub think: Nanos,
+}
+
+/// What is known of a recorded request.
+#[derive(Clone, Debug)]
+pub enum Recorded {
+    /// The times of its kind's steps.
+    Timings(Rc<Vec<Timing>>),
+    /// All that it sent; its kind only names it.
+    Texts(Rc<[SentText]>),
+}
+
 /// A recorded request.
 #[derive(Clone, Debug)]
 pub struct Replayed {
@@ -147,8 +184,8 @@ pub struct Replayed {
     pub request: u32,
     /// Its keys.
     pub keys: Keys,
-    /// Its steps' own times; `None` takes those of the kind.
-    pub timings: Option<Rc<Vec<Timing>>>,
+    /// What was recorded of it besides; `None` takes all from its kind.
+    pub recorded: Option<Recorded>,
 }
 
 #[cfg(test)]
@@ -187,6 +224,14 @@ mod tests {
         let inside = times.iter().filter(|at| (10..20).contains(&(at.0 / 1_000_000_000))).count();
         assert!((1_900..2_100).contains(&inside), "{inside} in the burst");
         assert!((340..460).contains(&(times.len() - inside)), "{} outside", times.len() - inside);
+    }
+
+    #[test]
+    fn nothing_arrives_after_the_last_burst() {
+        let burst = Burst { at: Nanos::from_secs(1), length: Nanos::from_secs(1), rate: 100.0 };
+        let profile = RateProfile { bursts: vec![burst], ..RateProfile::default() };
+        let times = count(profile, Spacing::Poisson, Nanos::from_secs(9_000_000));
+        assert!((70..130).contains(&times.len()), "{}", times.len());
     }
 
     #[test]

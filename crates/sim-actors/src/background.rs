@@ -1,23 +1,42 @@
-//! Sessions beside the application: reports, statistics, dumps. Each follows its script.
+//! Sessions beside the application: reports, statistics, dumps, autovacuum. Each follows its script.
+
+use std::rc::Rc;
 
 use sim_clock::{Actor, ActorId, Context, Nanos, Stream};
-use transactions::SessionId;
+use transactions::{SessionId, SessionSettings};
 
 use crate::event::{Event, StatementStep};
+use crate::instance::closes_session;
 use crate::message::Message;
 use crate::request::Step;
+
+/// When a script is run again.
+#[derive(Clone, Debug, Default)]
+pub struct Repetition {
+    /// After that span, counted from start to start; never if there is none. A script that is still running then
+    /// begins again when it has ended.
+    pub every: Option<Nanos>,
+    /// Each start is late by up to that much.
+    pub jitter: Nanos,
+    /// After a failure it begins again after that span, whatever `every` says.
+    pub after_failure: Option<Nanos>,
+}
 
 /// A session with a script.
 #[derive(Debug)]
 pub struct Background {
     server: ActorId,
     session: SessionId,
+    /// What the session is opened with anew when the server has closed it.
+    opened_with: Option<(Rc<str>, SessionSettings)>,
     steps: Vec<Step>,
-    every: Option<Nanos>,
+    repetition: Repetition,
     rollback: Step,
     service: Stream,
-    began: Nanos,
+    /// When the present run was due, its jitter left out.
+    due: Nanos,
     at: usize,
+    failed: bool,
 }
 
 impl Background {
@@ -31,7 +50,36 @@ impl Background {
         rollback: Step,
         service: Stream,
     ) -> Self {
-        Self { server, session, steps, every, rollback, service, began: Nanos::ZERO, at: usize::MAX }
+        let repetition = Repetition { every, ..Repetition::default() };
+        let (opened_with, due, at, failed) = (None, Nanos::ZERO, usize::MAX, false);
+        Self { server, session, opened_with, steps, repetition, rollback, service, due, at, failed }
+    }
+
+    /// Opens its session anew when the server has closed it.
+    #[must_use]
+    pub fn reconnecting(mut self, application_name: Rc<str>, settings: SessionSettings) -> Self {
+        self.opened_with = Some((application_name, settings));
+        self
+    }
+
+    /// Is run again as `repetition` has it.
+    #[must_use]
+    pub fn repeated(mut self, repetition: Repetition) -> Self {
+        self.repetition = repetition;
+        self
+    }
+
+    /// When it begins if it is due at `start`: its first timer, which is the caller's to set.
+    pub fn first_start(&mut self, start: Nanos) -> Nanos {
+        self.due = start;
+        start + self.lateness()
+    }
+
+    fn lateness(&mut self) -> Nanos {
+        match self.repetition.jitter {
+            Nanos::ZERO => Nanos::ZERO,
+            jitter => Nanos(self.service.below(jitter.0)),
+        }
     }
 
     fn log(&self, step: StatementStep, cx: &mut Context<'_, Message, Event>) {
@@ -46,35 +94,62 @@ impl Background {
                 self.log(StatementStep::Begins, cx);
                 cx.send(self.server, step.execute(self.session, &[], work));
             }
-            None => {
-                if let Some(every) = self.every {
-                    cx.set_timer((self.began + every).max(cx.now()), 0);
-                }
-            }
+            None => self.rest(cx),
         }
+    }
+
+    /// Waits for the next run, if there is one.
+    fn rest(&mut self, cx: &mut Context<'_, Message, Event>) {
+        let next = match (self.repetition.after_failure.filter(|_| self.failed), self.repetition.every) {
+            (Some(pause), _) => cx.now() + pause,
+            (None, Some(every)) => (self.due + every).max(cx.now()),
+            (None, None) => return,
+        };
+        self.due = next;
+        let at = next + self.lateness();
+        cx.set_timer(at, 0);
+    }
+
+    /// The script is over; whatever transaction it was in must not linger.
+    fn give_up(&mut self, lost: bool, cx: &mut Context<'_, Message, Event>) {
+        (self.at, self.failed) = (usize::MAX, true);
+        let message = match &self.opened_with {
+            Some((name, settings)) if lost => Message::Connect {
+                application_name: Rc::clone(name),
+                settings: Box::new(*settings),
+                count: 1,
+                instead_of: Some(self.session),
+            },
+            _ => self.rollback.execute(self.session, &[], None),
+        };
+        cx.send(self.server, message);
     }
 }
 
 impl Actor<Message, Event> for Background {
     fn on_timer(&mut self, _: u64, cx: &mut Context<'_, Message, Event>) {
-        if self.at < self.steps.len() {
-            // The client has thought; the next statement comes.
-            return self.proceed(cx);
+        if self.at >= self.steps.len() {
+            (self.at, self.failed) = (0, false);
         }
-        (self.began, self.at) = (cx.now(), 0);
         self.proceed(cx);
     }
 
     fn on_message(&mut self, _: ActorId, message: Message, cx: &mut Context<'_, Message, Event>) {
-        let Message::Completed { outcome, .. } = message else { return };
+        let outcome = match message {
+            Message::Completed { outcome, .. } => outcome,
+            Message::Connected { sessions, .. } => {
+                // A server without room leaves it with the session that is gone: the next run will ask again.
+                self.session = sessions.first().copied().unwrap_or(self.session);
+                return self.rest(cx);
+            }
+            _ => return,
+        };
         if self.at < self.steps.len() {
             let step = outcome.map_or_else(StatementStep::Fails, |()| StatementStep::Succeeds);
             self.log(step, cx);
-        }
-        if outcome.is_err() && self.at < self.steps.len() {
-            // The script is over; whatever transaction it was in must not linger.
-            self.at = usize::MAX;
-            return cx.send(self.server, self.rollback.execute(self.session, &[], None));
+            if let Err(state) = outcome {
+                return self.give_up(closes_session(state), cx);
+            }
         }
         let think = self.steps.get(self.at).map_or(Nanos::ZERO, |step| step.think);
         self.at = self.at.saturating_add(1);

@@ -1,4 +1,4 @@
-//! The load balancer: requests arrive and go to the instances in turn.
+//! The load balancer: requests arrive and go to the instances of their application in turn.
 
 use std::fmt;
 use std::iter::Peekable;
@@ -16,13 +16,32 @@ type Recording = Peekable<Box<dyn Iterator<Item = Replayed>>>;
 /// The timer of the recording; the other timers are the places of arrival processes.
 const REPLAY: u64 = u64::MAX;
 
+/// The instances of one application.
+#[derive(Debug, Default)]
+struct Fleet {
+    /// Each with whether it takes requests.
+    instances: Vec<(ActorId, bool)>,
+    next: usize,
+}
+
+impl Fleet {
+    /// The next instance, in turn, that takes requests.
+    fn choose(&mut self) -> Option<ActorId> {
+        let count = self.instances.len();
+        let at = (0..count).map(|step| (self.next + step) % count).find(|at| self.instances[*at].1)?;
+        self.next = at + 1;
+        Some(self.instances[at].0)
+    }
+}
+
 /// Where requests come from, and who gets them.
 pub struct Balancer {
     arrivals: Vec<Arrivals>,
     recording: Option<Recording>,
     sources: Vec<KeySource>,
-    instances: Vec<(ActorId, bool)>,
-    next: usize,
+    fleets: Vec<Fleet>,
+    /// Which fleet serves each kind of request; those without an entry go to the first.
+    served_by: Vec<usize>,
     /// How many have arrived.
     arrived: u64,
     turned_away: u64,
@@ -32,7 +51,7 @@ pub struct Balancer {
 
 impl fmt::Debug for Balancer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Balancer").field("instances", &self.instances).finish_non_exhaustive()
+        f.debug_struct("Balancer").field("fleets", &self.fleets).finish_non_exhaustive()
     }
 }
 
@@ -42,7 +61,20 @@ impl Balancer {
     #[must_use]
     pub fn new(arrivals: Vec<Arrivals>, sources: Vec<KeySource>, instances: Vec<(ActorId, bool)>) -> Self {
         let until = Nanos(u64::MAX);
-        Self { arrivals, recording: None, sources, instances, next: 0, arrived: 0, turned_away: 0, until }
+        let (fleets, served_by) = (vec![Fleet { instances, next: 0 }], Vec::new());
+        Self { arrivals, recording: None, sources, fleets, served_by, arrived: 0, turned_away: 0, until }
+    }
+
+    /// Serves another application, too: `served_by` has, for each kind of request, the place of its application.
+    #[must_use]
+    pub fn with_applications(
+        mut self,
+        others: impl IntoIterator<Item = Vec<(ActorId, bool)>>,
+        served_by: Vec<usize>,
+    ) -> Self {
+        self.fleets.extend(others.into_iter().map(|instances| Fleet { instances, next: 0 }));
+        self.served_by = served_by;
+        self
     }
 
     /// Replays a recording, too: its arrival times are honoured, however slow the answers are.
@@ -81,21 +113,19 @@ impl Balancer {
         self.sources
     }
 
-    /// The next instance, in turn, that takes requests.
-    fn choose(&mut self) -> Option<ActorId> {
-        let count = self.instances.len();
-        let at = (0..count).map(|step| (self.next + step) % count).find(|at| self.instances[*at].1)?;
-        self.next = at + 1;
-        Some(self.instances[at].0)
+    /// The instance that serves a request of that kind.
+    fn choose(&mut self, request: u32) -> Option<ActorId> {
+        let fleet = self.served_by.get(request as usize).copied().unwrap_or(0);
+        self.fleets.get_mut(fleet)?.choose()
     }
 
     fn send(&mut self, replayed: Replayed, cx: &mut Context<'_, Message, Event>) {
-        let Replayed { request, keys, timings, .. } = replayed;
+        let Replayed { request, keys, recorded, .. } = replayed;
         cx.log(Event::Arrived { request });
         let ordinal = self.arrived;
         self.arrived += 1;
-        match self.choose() {
-            Some(instance) => cx.send(instance, Message::Arrive { request, keys, timings, ordinal }),
+        match self.choose(request) {
+            Some(instance) => cx.send(instance, Message::Arrive { request, keys, recorded, ordinal }),
             None => {
                 self.turned_away += 1;
                 cx.log(Event::TurnedAway { request });
@@ -137,12 +167,13 @@ impl Actor<Message, Event> for Balancer {
         let (request, at) = (arrivals.request, arrivals.next(cx.now()));
         let keys: Keys = arrivals.keys.iter().map(|at| self.sources[*at].draw()).collect();
         self.wake(at, key, cx);
-        self.send(Replayed { at: cx.now(), request, keys, timings: None }, cx);
+        self.send(Replayed { at: cx.now(), request, keys, recorded: None }, cx);
     }
 
     fn on_message(&mut self, from: ActorId, message: Message, _: &mut Context<'_, Message, Event>) {
         if let Message::Rotation { takes_requests } = message
-            && let Some(instance) = self.instances.iter_mut().find(|instance| instance.0 == from)
+            && let Some(instance) =
+                self.fleets.iter_mut().flat_map(|fleet| &mut fleet.instances).find(|one| one.0 == from)
         {
             instance.1 = takes_requests;
         }

@@ -10,6 +10,8 @@ pub enum Failed {
     Database(SqlState),
     /// No connection came free in time.
     PoolTimeout,
+    /// The version that runs knows no such request.
+    NotServed,
 }
 
 /// One line of the event log.
@@ -74,7 +76,7 @@ pub enum Event {
     Blocked {
         /// Who waits.
         waiter: SessionId,
-        /// The first of those whom `pg_blocking_pids` names.
+        /// The first in its way: a holder of the lock, or else a waiter ahead.
         blocker: SessionId,
     },
     /// The server opened or refused connections.
@@ -105,6 +107,8 @@ pub enum Event {
     },
     /// The coordinator's statement begins or ends.
     Migration {
+        /// On which session.
+        session: SessionId,
         /// Its number, from 1.
         statement: u32,
         /// Whether it begins, succeeded or failed.
@@ -123,6 +127,10 @@ pub enum DeploymentPhase {
     Healthy,
     /// It did not, and goes back.
     Unhealthy,
+    /// It has started and does what comes before its health check: its migrations, say.
+    Held,
+    /// It does not run any more.
+    Stopped,
 }
 
 /// What a statement of a script does.
@@ -152,7 +160,7 @@ impl Traced for Event {
                 hash.word(kind(3, *version));
                 hash.word(*phase as u64);
             }
-            Self::Migration { statement, step } => {
+            Self::Migration { statement, step, .. } => {
                 hash.word(kind(4, *statement));
                 hash.word(step_word(*step));
             }
@@ -217,6 +225,7 @@ fn failure_word(failed: Failed) -> u64 {
     match failed {
         Failed::Database(state) => state_word(state),
         Failed::PoolTimeout => 1,
+        Failed::NotServed => 2,
     }
 }
 

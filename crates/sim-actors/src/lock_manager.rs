@@ -4,17 +4,22 @@
 //! machine, and its completion goes out when it comes.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
+use rustc_hash::FxHashMap;
 use sim_clock::{Actor, ActorId, Context, Nanos};
-use sql_engine::{Database, Value};
+use sql_engine::{Database, StatementId, Value};
 use transactions::{
-    Effects, Event as ServerEvent, EventKind, LockMode, LockTag, SessionId, SessionSettings, SqlError, Timer,
+    Effects, Event as ServerEvent, EventKind, LockMode, LockTag, SessionId, SessionSettings, SessionState,
+    SqlError, Timer,
 };
 
+use crate::arrivals::SentText;
 use crate::coordinator::database::{DatabaseError, Executed, LockFailure, Timeouts};
 use crate::event::Event;
 use crate::message::Message;
 use crate::watch::{INTERVAL, Sent, WaitWatch};
+use crate::witness::{SessionStep, Witness, step_of};
 
 /// The simulated server and its clients.
 pub struct LockManager {
@@ -26,10 +31,17 @@ pub struct LockManager {
     connections: Connections,
     /// What waits are made of, if anybody wants to know.
     watch: Option<WaitWatch>,
+    /// Who is told of every statement and wait.
+    witness: Option<Witness>,
     /// How long texts of the questioners work whose duration was measured.
     measured: BTreeMap<Box<str>, Nanos>,
+    /// Recorded texts that come again and again.
+    prepared: FxHashMap<Rc<str>, StatementId>,
     effects: Effects,
 }
+
+/// How many recorded texts are kept prepared; what comes beyond them is read anew each time.
+const MOST_PREPARED: usize = 10_000;
 
 /// The timer of the watch; no timer of a session has that key.
 const LOOK: u64 = u64::MAX;
@@ -66,16 +78,10 @@ impl LockManager {
         questioners: &[SessionId],
         connections: Connections,
     ) -> Self {
-        let questioner = |session: &SessionId| Questioner {
-            session: *session,
-            asked: false,
-            waits_since: Nanos::ZERO,
-            wait: None,
-            granted: Vec::new(),
-        };
-        let questioners = questioners.iter().map(questioner).collect();
-        let (watch, measured) = (None, BTreeMap::new());
-        Self { database, clients, questioners, connections, watch, measured, effects: Effects::default() }
+        let questioners = questioners.iter().map(|session| Questioner::new(*session)).collect();
+        let (watch, witness, measured) = (None, None, BTreeMap::new());
+        let (prepared, effects) = (FxHashMap::default(), Effects::default());
+        Self { database, clients, questioners, connections, watch, witness, measured, prepared, effects }
     }
 
     /// Watches who waits for whom.
@@ -85,9 +91,34 @@ impl LockManager {
         self
     }
 
+    /// Tells a witness of every statement and wait.
+    #[must_use]
+    pub fn witnessed(mut self, witness: Witness) -> Self {
+        self.witness = Some(witness);
+        self
+    }
+
+    fn tell(&mut self, now: Nanos, session: SessionId, step: SessionStep<'_>) {
+        if let Some(witness) = &mut self.witness {
+            witness(now, &self.database, session, step);
+        }
+    }
+
+    /// Notes what a session sends, before it is carried out.
+    fn sends(&mut self, now: Nanos, session: SessionId, sent: impl Fn() -> Sent) {
+        if let Some(watch) = &mut self.watch {
+            watch.sends(session, sent());
+        }
+        if self.witness.is_some() {
+            self.tell(now, session, SessionStep::Begins(&sent()));
+        }
+    }
+
     /// What the watch came to.
     pub fn take_watch(&mut self) -> Option<WaitWatch> {
-        self.watch.take()
+        let mut watch = self.watch.take()?;
+        watch.settle();
+        Some(watch)
     }
 
     /// A text of a questioner works that long, lock waits apart, whatever the cost model says.
@@ -103,6 +134,15 @@ impl LockManager {
         (self.database, self.questioners.into_iter().flat_map(|questioner| questioner.granted).collect())
     }
 
+    /// Every session that there has been, by number: its name and whose it is.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<(String, ActorId)> {
+        let of = |(number, client): (u32, &ActorId)| {
+            (self.database.session_name(SessionId(number)).to_owned(), *client)
+        };
+        (0..).zip(&self.clients).map(of).collect()
+    }
+
     fn questioner(&mut self, session: SessionId) -> Option<&mut Questioner> {
         self.questioners.iter_mut().find(|questioner| questioner.session == session)
     }
@@ -114,20 +154,66 @@ impl LockManager {
         limits: Timeouts,
         cx: &mut Context<'_, Message, Event>,
     ) {
-        if let Some(questioner) = self.questioner(session) {
-            questioner.asked = true;
+        match self.questioner(session) {
+            Some(questioner) => questioner.asked = true,
+            // Opened since the start: its first text makes it a questioner.
+            None => self.questioners.push(Questioner { asked: true, ..Questioner::new(session) }),
         }
         match self.database.prepare(sql) {
             Err(error) => self.answer(session, Err(error), 0, cx),
             Ok(statement) => {
-                if let Some(watch) = &mut self.watch {
-                    watch.sends(session, Sent::Text(sql.into()));
-                }
+                self.sends(cx.now(), session, || Sent::Text(sql.into()));
                 self.database.set_timeouts(session, limits.lock_timeout, limits.statement_timeout);
                 let work = self.measured.get(sql).copied();
                 self.database.execute(cx.now(), session, statement, &[], work, &mut self.effects);
                 self.flush(cx);
             }
+        }
+    }
+
+    /// Runs a text as it was recorded.
+    fn replay(&mut self, session: SessionId, text: &SentText, cx: &mut Context<'_, Message, Event>) {
+        self.sends(cx.now(), session, || Sent::Text(Rc::clone(&text.shown)));
+        let value = |param: &Option<Rc<str>>| param.clone().map_or(Value::Null, Value::Text);
+        let params: smallvec::SmallVec<[Value; 4]> = text.params.iter().map(value).collect();
+        match self.prepared(text) {
+            Some(statement) => {
+                self.database.execute(cx.now(), session, statement, &params, text.work, &mut self.effects);
+            }
+            None => {
+                self.database.submit_with(
+                    cx.now(),
+                    session,
+                    &text.sql,
+                    &params,
+                    text.work,
+                    &mut self.effects,
+                );
+            }
+        }
+        self.flush(cx);
+    }
+
+    /// A text that is worth it as a prepared statement.
+    fn prepared(&mut self, text: &SentText) -> Option<StatementId> {
+        if !text.repeats {
+            return None;
+        }
+        if let Some(known) = self.prepared.get(&text.sql) {
+            return Some(*known);
+        }
+        if self.prepared.len() >= MOST_PREPARED {
+            return None;
+        }
+        let statement = self.database.prepare(&text.sql).ok()?;
+        self.prepared.insert(Rc::clone(&text.sql), statement);
+        Some(statement)
+    }
+
+    /// The watch must look anew.
+    fn stir(&mut self) {
+        if let Some(watch) = &mut self.watch {
+            watch.stirs();
         }
     }
 
@@ -171,6 +257,14 @@ impl LockManager {
         }
         for completion in effects.completions.drain(..) {
             let session = completion.session;
+            if self.witness.is_some() {
+                let failed = completion.result.as_ref().err().map(|error| error.sqlstate);
+                let in_transaction = matches!(
+                    self.database.state(session),
+                    SessionState::IdleInTransaction | SessionState::IdleInFailedTransaction
+                );
+                self.tell(cx.now(), session, SessionStep::Ends { failed, in_transaction });
+            }
             if self.questioners.iter().any(|questioner| questioner.session == session) {
                 let rows = completion.result.as_ref().map_or(0, |outcome| outcome.rows);
                 self.answer(session, completion.result.map(|_| ()), rows, cx);
@@ -198,15 +292,24 @@ impl LockManager {
             Err(error) => Err(questioner.describe(&error, cx.now())),
         };
         questioner.wait = None;
-        cx.send(client, Message::Answered(Box::new(outcome)));
+        cx.send(client, Message::Answered { session, outcome: Box::new(outcome) });
     }
 
     /// Keeps what reports are made of.
     fn notice(&mut self, event: ServerEvent, cx: &mut Context<'_, Message, Event>) {
-        if event.kind == EventKind::Waits
-            && let Some(blocker) = self.database.blockers(event.session).first()
+        if event.kind == EventKind::Waits {
+            if let Some(blocker) = self.database.first_blocker(event.session) {
+                cx.log(Event::Blocked { waiter: event.session, blocker });
+            }
+            if self.witness.is_some() {
+                let behind = self.database.blockers(event.session);
+                let wait = SessionStep::Waits { mode: event.mode, tag: event.tag, behind: &behind };
+                self.tell(cx.now(), event.session, wait);
+            }
+        } else if self.witness.is_some()
+            && let Some(step) = step_of(event.kind, self.database.state(event.session))
         {
-            cx.log(Event::Blocked { waiter: event.session, blocker: *blocker });
+            self.tell(cx.now(), event.session, step);
         }
         if let Some(watch) = &mut self.watch
             && watch.notice(event.kind, event.session, cx.now())
@@ -253,6 +356,10 @@ impl LockManager {
 }
 
 impl Questioner {
+    fn new(session: SessionId) -> Self {
+        Self { session, asked: false, waits_since: Nanos::ZERO, wait: None, granted: Vec::new() }
+    }
+
     fn describe(&mut self, error: &SqlError, now: Nanos) -> DatabaseError {
         let waited = now - self.waits_since;
         let failure = |(mode, blocked_by): (LockMode, Vec<String>)| LockFailure {
@@ -278,6 +385,7 @@ impl Actor<Message, Event> for LockManager {
             }
             return;
         }
+        self.stir();
         let timer = Timer(key);
         self.look_at_wait(timer);
         self.database.fire(cx.now(), timer, &mut self.effects);
@@ -285,14 +393,18 @@ impl Actor<Message, Event> for LockManager {
     }
 
     fn on_message(&mut self, from: ActorId, message: Message, cx: &mut Context<'_, Message, Event>) {
+        self.stir();
         match message {
             Message::Execute { session, statement, params, work } => {
-                if let Some(watch) = &mut self.watch {
-                    watch.sends(session, Sent::Prepared(statement));
-                }
+                self.sends(cx.now(), session, || Sent::Prepared(statement));
                 let params: smallvec::SmallVec<[Value; 2]> = params.into_iter().map(Value::Int).collect();
                 self.database.execute(cx.now(), session, statement, &params, work, &mut self.effects);
                 self.flush(cx);
+            }
+            Message::Replay { session, texts, at } => {
+                if let Some(text) = texts.get(at) {
+                    self.replay(session, text, cx);
+                }
             }
             Message::Query { session, sql, timeouts } => self.query(session, &sql, timeouts, cx),
             Message::Cancel { session } => {

@@ -7,8 +7,8 @@ use smallvec::SmallVec;
 use sql_engine::StatementId;
 use transactions::{SessionId, SessionSettings, SqlState};
 
-use crate::arrivals::Timing;
-use crate::coordinator::database::{DatabaseError, Executed, Timeouts};
+use crate::arrivals::{Recorded, SentText};
+use crate::coordinator::database::{DatabaseError, Executed, Timeouts, Vitals};
 
 /// The keys that a request's parameters stand for.
 pub type Keys = SmallVec<[i64; 2]>;
@@ -26,6 +26,15 @@ pub enum Message {
         params: Keys,
         /// How long it works; `None` leaves that to the cost model.
         work: Option<Nanos>,
+    },
+    /// To the lock manager: run a recorded text on an idle session. Answered with [`Message::Completed`].
+    Replay {
+        /// On which session.
+        session: SessionId,
+        /// The texts of its request.
+        texts: Rc<[SentText]>,
+        /// Which of them.
+        at: usize,
     },
     /// To the lock manager: run this text on an idle session. Answered with [`Message::Answered`].
     Query {
@@ -78,7 +87,12 @@ pub enum Message {
         outcome: Result<(), SqlState>,
     },
     /// From the lock manager: the outcome of a [`Message::Query`].
-    Answered(Box<Result<Executed, DatabaseError>>),
+    Answered {
+        /// On which session.
+        session: SessionId,
+        /// What came of it.
+        outcome: Box<Result<Executed, DatabaseError>>,
+    },
     /// From the lock manager: the first error that planning met.
     Probed(Option<SqlState>),
 
@@ -88,8 +102,8 @@ pub enum Message {
         request: u32,
         /// Its keys.
         keys: Keys,
-        /// Its steps' own times, if it was recorded with them.
-        timings: Option<Rc<Vec<Timing>>>,
+        /// What it was recorded with, if it was.
+        recorded: Option<Recorded>,
         /// Its number among all arrivals, from 0.
         ordinal: u64,
     },
@@ -103,9 +117,19 @@ pub enum Message {
     Deploy {
         /// Its place in the list of versions.
         version: usize,
+        /// Whether it waits for [`Message::Admit`] once it has started.
+        hold: bool,
     },
+    /// From the coordinator to an instance that has started: go on to the health check, or back because of this.
+    Admit(Result<(), Box<str>>),
+    /// From the coordinator to an instance: drain and stop.
+    Stop,
+    /// From the coordinator to an instance: how do you do?
+    Examine,
+    /// From an instance to the coordinator: so.
+    Vitals(Vitals),
     /// From the coordinator to an instance: take requests from now on, or none.
     Serve(bool),
-    /// From an instance to the coordinator: moved, or why not.
+    /// From an instance to the coordinator: moved, held or stopped, or why not.
     Deployed(Result<(), Box<str>>),
 }

@@ -68,6 +68,10 @@ pub struct WaitWatch {
     sent: Vec<Option<Sent>>,
     since: BTreeMap<SessionId, Nanos>,
     ticking: bool,
+    /// Whether the server has done anything since the last look that counted.
+    changed: bool,
+    /// Who waited behind whom at that look, and for how long it has been so.
+    standing: (Vec<(Root, SessionId)>, Nanos),
 }
 
 impl WaitWatch {
@@ -106,8 +110,28 @@ impl WaitWatch {
         Root { session, sent, idle }
     }
 
-    /// Looks; whether it has to look again.
+    /// Notes that the server does something: who waits for whom may not be what it was.
+    pub(crate) fn stirs(&mut self) {
+        self.changed = true;
+    }
+
+    /// What has been so since the last look that counted goes to the blame.
+    pub(crate) fn settle(&mut self) {
+        let (standing, span) = std::mem::take(&mut self.standing);
+        for behind in standing {
+            *self.blame.entry(behind).or_default() += span;
+        }
+    }
+
+    /// Looks; whether it has to look again. While everybody is stuck nothing changes, so that a long outage costs
+    /// no more than a short one.
     pub(crate) fn look(&mut self, database: &Database, now: Nanos) -> bool {
+        if !std::mem::take(&mut self.changed) {
+            self.standing.1 += INTERVAL;
+            return self.ticking;
+        }
+        self.settle();
+        self.standing.1 = INTERVAL;
         let waiters = database.waiters();
         self.ticking = !waiters.is_empty();
         let first: BTreeMap<SessionId, SessionId> =
@@ -122,7 +146,7 @@ impl WaitWatch {
                 }
             }
             let root = self.root(database, head);
-            *self.blame.entry((root, waiter.session)).or_default() += INTERVAL;
+            self.standing.0.push((root, waiter.session));
         }
         if waiters.len() > self.worst.waiting.len() {
             self.worst.at = now;

@@ -29,14 +29,19 @@ pub struct Scheduler<E> {
     pub log: EventLog<E>,
     stopped: bool,
     horizon: Nanos,
+    gate: Option<Gate>,
+    interrupted: bool,
 }
+
+/// Is asked before each instant whether the run goes on.
+pub type Gate = Box<dyn FnMut(Nanos) -> bool>;
 
 impl<E: Traced> Scheduler<E> {
     /// A clock at zero that runs no further than `horizon`.
     #[must_use]
     pub fn new(horizon: Nanos) -> Self {
         let (timers, log) = (TimerQueue::default(), EventLog::default());
-        Self { now: Nanos::ZERO, timers, log, stopped: false, horizon }
+        Self { now: Nanos::ZERO, timers, log, stopped: false, horizon, gate: None, interrupted: false }
     }
 
     /// The present instant.
@@ -45,15 +50,43 @@ impl<E: Traced> Scheduler<E> {
         self.now
     }
 
+    /// Asks `gate` before each instant. Only whole instants are carried out: an interrupted run is the beginning of
+    /// the whole one.
+    pub fn guard(&mut self, gate: Gate) {
+        self.gate = Some(gate);
+    }
+
+    /// Whether the gate ended the run.
+    #[must_use]
+    pub fn was_interrupted(&self) -> bool {
+        self.interrupted
+    }
+
     /// Sets a timer from outside the actors, before the run begins.
     pub fn set_timer(&mut self, at: Nanos, owner: ActorId, key: u64) {
         self.timers.set(at, Due { owner, key });
+    }
+
+    /// Closes the present instant and takes the timers of the next, unless the run is over: for loops that call
+    /// their state machines themselves.
+    pub fn next_instant(&mut self, due: &mut Vec<Due>) -> bool {
+        self.close_instant();
+        self.advance(due)
+    }
+
+    /// Writes to the event log from such a loop, in the place of an actor.
+    pub fn log(&mut self, round: u32, actor: ActorId, event: E) {
+        self.log.push(round, actor, event);
     }
 
     /// Moves to the next instant and takes its timers, unless the run is over.
     pub(crate) fn advance(&mut self, due: &mut Vec<Due>) -> bool {
         match self.timers.next_deadline() {
             Some(at) if !self.stopped && at <= self.horizon => {
+                if self.gate.as_mut().is_some_and(|goes_on| !goes_on(at)) {
+                    self.interrupted = true;
+                    return false;
+                }
                 self.now = at;
                 self.timers.pop_instant(due);
                 true

@@ -20,7 +20,7 @@ mod streams;
 mod time;
 mod timers;
 
-pub use actor::{Actor, Context, Scheduler};
+pub use actor::{Actor, Context, Gate, Scheduler};
 pub use log::{EventLog, Sink, TraceHash, Traced};
 pub use streams::{Seed, Stream};
 pub use time::Nanos;

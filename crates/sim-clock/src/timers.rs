@@ -19,7 +19,25 @@ pub struct Due {
     pub key: u64,
 }
 
-type Entry = (Nanos, Due);
+/// What is compared first comes first, and decides almost always: instants are nanoseconds apart.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    at: u64,
+    owner: u32,
+    key: u64,
+}
+
+impl Entry {
+    #[inline]
+    fn is_before(&self, other: &Self) -> bool {
+        if self.at != other.at { self.at < other.at } else { self.breaks_tie(other) }
+    }
+
+    #[cold]
+    fn breaks_tie(&self, other: &Self) -> bool {
+        (self.owner, self.key) < (other.owner, other.key)
+    }
+}
 
 /// Children per node: a flatter heap touches fewer cache lines than a binary one.
 const ARITY: usize = 4;
@@ -33,14 +51,15 @@ pub struct TimerQueue {
 impl TimerQueue {
     /// Adds a timer.
     pub fn set(&mut self, at: Nanos, due: Due) {
-        self.heap.push((at, due));
-        self.sift_up(self.heap.len() - 1);
+        let entry = Entry { at: at.0, owner: due.owner.0, key: due.key };
+        self.heap.push(entry);
+        self.sift_up(self.heap.len() - 1, entry);
     }
 
     /// When the next timer is due.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Nanos> {
-        self.heap.first().map(|entry| entry.0)
+        self.heap.first().map(|entry| Nanos(entry.at))
     }
 
     /// Takes *all* timers of the earliest instant, in order of owner and key.
@@ -64,48 +83,45 @@ impl TimerQueue {
         self.heap.is_empty()
     }
 
+    /// The hole that the first entry leaves goes down to the bottom along the least children, and the last
+    /// entry, which is most often a late one, comes up from there: fewer comparisons than on the way down.
     fn pop_first(&mut self) -> Due {
-        let first = self.heap.swap_remove(0);
-        if !self.heap.is_empty() {
-            self.sift_down(0);
+        let first = self.heap[0];
+        let last = self.heap.pop().unwrap_or(first);
+        let len = self.heap.len();
+        let heap = &mut self.heap[..];
+        let mut hole = 0;
+        loop {
+            let child = hole * ARITY + 1;
+            let least = if let Some(four) = heap.get(child..child + ARITY) {
+                let left = usize::from(four[1].is_before(&four[0]));
+                let right = 2 + usize::from(four[3].is_before(&four[2]));
+                child + if four[right].is_before(&four[left]) { right } else { left }
+            } else {
+                let mut rest = child..len;
+                let Some(first) = rest.next() else { break };
+                rest.fold(first, |least, at| if heap[at].is_before(&heap[least]) { at } else { least })
+            };
+            heap[hole] = heap[least];
+            hole = least;
         }
-        first.1
+        if len > 0 {
+            self.sift_up(hole, last);
+        }
+        Due { owner: ActorId(first.owner), key: first.key }
     }
 
-    fn sift_up(&mut self, mut child: usize) {
-        let entry = self.heap[child];
+    fn sift_up(&mut self, mut child: usize, entry: Entry) {
+        let heap = &mut self.heap[..];
         while child > 0 {
             let parent = (child - 1) / ARITY;
-            if self.heap[parent] <= entry {
+            if !entry.is_before(&heap[parent]) {
                 break;
             }
-            self.heap[child] = self.heap[parent];
+            heap[child] = heap[parent];
             child = parent;
         }
-        self.heap[child] = entry;
-    }
-
-    fn sift_down(&mut self, mut parent: usize) {
-        let entry = self.heap[parent];
-        let len = self.heap.len();
-        loop {
-            let first = parent * ARITY + 1;
-            if first >= len {
-                break;
-            }
-            let mut least = first;
-            for child in first + 1..(first + ARITY).min(len) {
-                if self.heap[child] < self.heap[least] {
-                    least = child;
-                }
-            }
-            if self.heap[least] >= entry {
-                break;
-            }
-            self.heap[parent] = self.heap[least];
-            parent = least;
-        }
-        self.heap[parent] = entry;
+        heap[child] = entry;
     }
 }
 

@@ -1,9 +1,10 @@
 //! The simulated server: sessions, queries, results.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use lock_table::{LockMode, LockTag, RelationId, SessionId};
+use rustc_hash::FxHashMap;
 use schema_rules::catalog::{Catalog, RelationKind};
 use schema_rules::cost::CostModel;
 use schema_rules::{PgVersion, effects};
@@ -19,9 +20,10 @@ use crate::error::{Result, SqlError, SqlState, error};
 use crate::exec::{DdlTask, DeferredTask, Machine, SerialCommit};
 pub(crate) use crate::job::Prepared;
 use crate::job::{
-    Current, Dispatch, Job, controls_transactions, ends_failure, needs_explicit_block, sent, timeouts,
+    Current, Dispatch, Job, Pause, Queue, controls_transactions, ends_failure, needs_explicit_block, sent,
+    timeouts,
 };
-use crate::plan::{Planner, name_of};
+use crate::plan::name_of;
 use crate::state::{Notice, QueryResult, SessionData, Shared, StatementResult, Tuple};
 use crate::value::Value;
 
@@ -34,13 +36,21 @@ pub struct DatabaseConfig {
     pub seed: u64,
     /// Microseconds from 2000-01-01 to the virtual time zero: what `now()` counts from.
     pub epoch: i64,
+    /// What each statement takes before it begins: parsing, planning, the network.
+    pub statement_overhead: Nanos,
     model: Option<CostModel>,
 }
 
 impl Default for DatabaseConfig {
     /// PostgreSQL 18 with the measured rates; its clock starts on 2025-01-01.
     fn default() -> Self {
-        Self { version: 18, seed: 0, epoch: 9_132 * 86_400_000_000, model: Some(CostModel::default()) }
+        Self {
+            version: 18,
+            seed: 0,
+            epoch: 9_132 * 86_400_000_000,
+            statement_overhead: Nanos::ZERO,
+            model: Some(CostModel::default()),
+        }
     }
 }
 
@@ -89,6 +99,13 @@ pub struct TableBackup {
     rows: Vec<Rc<[Value]>>,
 }
 
+/// The queries that were parsed once.
+#[derive(Clone, Default)]
+struct Statements {
+    by_text: FxHashMap<Rc<str>, StatementId>,
+    queries: Vec<Rc<[Rc<Prepared>]>>,
+}
+
 /// The simulated server. See the crate's documentation.
 pub struct Database {
     config: DatabaseConfig,
@@ -97,11 +114,12 @@ pub struct Database {
     jobs: Vec<Option<Job>>,
     names: Vec<String>,
     initial: Vec<SessionSettings>,
-    statements: Vec<Vec<Rc<Prepared>>>,
+    statements: Rc<Statements>,
     savepoints: BTreeMap<String, u32>,
 }
 
-/// What is committed, on a server of its own: sessions and their transactions are not part of it.
+/// What is committed, on a server of its own: sessions and their transactions are not part of it. Rows, index
+/// entries, catalog and plans are shared until either of the two changes them.
 impl Clone for Database {
     fn clone(&self) -> Self {
         let mut copy = Self::new(self.config.clone());
@@ -110,25 +128,19 @@ impl Clone for Database {
             let mut new = copy.shared.edit();
             new.catalog = state.catalog.detached();
             new.sequences = state.sequences.clone();
+            new.virtual_tables = state.virtual_tables.clone();
+            new.marks = state.marks.clone();
             new.random = state.random.clone();
-            for (id, table) in state.tables_in_order() {
-                let missing = table.missing.clone();
-                let data = new.table(id);
-                (data.next_row, data.next_place, data.missing) = (table.next_row, table.next_place, missing);
-                data.file = table.file;
-            }
+            new.tables = state.tables.clone();
         }
-        for relation in state.catalog.relations().filter(|r| r.has_heap()) {
-            copy.backends.store_relation(relation.id);
-            for (key, row) in self.backends.committed_rows(relation.id) {
-                copy.backends.seed_row(relation.id, key, row);
+        match self.backends.copy_at_rest() {
+            Some(backends) => {
+                copy.backends = backends;
+                copy.shared.edit().indexes = state.indexes.clone();
             }
+            None => copy.take_committed_rows(&self.backends),
         }
-        copy.statements = self
-            .statements
-            .iter()
-            .map(|list| list.iter().map(|p| Rc::new(Prepared::new(Rc::clone(&p.statement)))).collect())
-            .collect();
+        copy.statements = Rc::clone(&self.statements);
         copy
     }
 }
@@ -140,6 +152,7 @@ impl Database {
         let version = config.pg_version();
         let server = ServerSettings { version: version.major() as u8 };
         let shared = Shared::new(version, config.seed, config.epoch, config.durations());
+        shared.edit().statement_overhead = config.statement_overhead;
         Self {
             config,
             backends: Backends::new(server),
@@ -147,9 +160,25 @@ impl Database {
             jobs: Vec::new(),
             names: Vec::new(),
             initial: Vec::new(),
-            statements: Vec::new(),
+            statements: Rc::default(),
             savepoints: BTreeMap::new(),
         }
+    }
+
+    /// Takes over another server's rows one by one, without what its running transactions wrote.
+    fn take_committed_rows(&mut self, from: &Backends<Tuple>) {
+        let mut state = self.shared.edit();
+        for relation in state.catalog.clone().relations().filter(|r| r.has_heap()) {
+            if state.virtual_tables.contains_key(&relation.id) {
+                continue;
+            }
+            state.table(relation.id).built.clear();
+            self.backends.store_relation(relation.id);
+            for (key, row) in from.committed_rows(relation.id) {
+                self.backends.seed_row(relation.id, key, row);
+            }
+        }
+        self.backends.copy_extents(from);
     }
 
     // ---- sessions ----
@@ -213,14 +242,20 @@ impl Database {
 
     // ---- queries ----
 
-    /// Parses a query, to be executed any number of times.
+    /// Parses a query, to be executed any number of times. The same text is the same statement.
     ///
     /// # Errors
     /// If its syntax is wrong: 42601.
     pub fn prepare(&mut self, sql: &str) -> Result<StatementId> {
-        let statements = parse(sql)?;
-        self.statements.push(statements.into_iter().map(|s| Rc::new(Prepared::new(s))).collect());
-        Ok(StatementId(u32::try_from(self.statements.len() - 1).unwrap_or(u32::MAX)))
+        if let Some(known) = self.statements.by_text.get(sql) {
+            return Ok(*known);
+        }
+        let query = parse(sql)?.into_iter().map(|s| Rc::new(Prepared::new(s))).collect();
+        let statements = Rc::make_mut(&mut self.statements);
+        let id = StatementId(u32::try_from(statements.queries.len()).unwrap_or(u32::MAX));
+        statements.queries.push(query);
+        statements.by_text.insert(sql.into(), id);
+        Ok(id)
     }
 
     /// Whether a prepared query's names and types are right by what is committed now.
@@ -229,11 +264,12 @@ impl Database {
     /// What the server would say when it is executed.
     pub fn check(&mut self, id: StatementId) -> Result<()> {
         let state = self.shared.get();
-        for prepared in self.statements.get(id.0 as usize).into_iter().flatten() {
+        for prepared in self.statements.queries.get(id.0 as usize).into_iter().flat_map(|query| query.iter())
+        {
             if let Statement::Select(_) | Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) =
                 &*prepared.statement
             {
-                Planner::new(&state.catalog, &state.default_lookup, &[]).plan(&prepared.statement)?;
+                prepared.check(&state)?;
             }
         }
         Ok(())
@@ -250,19 +286,32 @@ impl Database {
         work: Option<Nanos>,
         fx: &mut Effects,
     ) {
-        let queue = self.statements.get(id.0 as usize).cloned().unwrap_or_default().into();
+        let queue = self.statements.queries.get(id.0 as usize).cloned().map(Queue::new).unwrap_or_default();
         self.begin_job(now, session, Job::new(queue, params.into(), work), fx);
     }
 
     /// Sends a query as text to an idle session.
     pub fn submit(&mut self, now: Nanos, session: SessionId, sql: &str, fx: &mut Effects) {
+        self.submit_with(now, session, sql, &[], None, fx);
+    }
+
+    /// Sends a query as text with parameters. `work` is as for [`Database::execute`].
+    pub fn submit_with(
+        &mut self,
+        now: Nanos,
+        session: SessionId,
+        sql: &str,
+        params: &[Value],
+        work: Option<Nanos>,
+        fx: &mut Effects,
+    ) {
         match parse(sql) {
             Ok(statements) => {
                 let queue = statements.into_iter().map(|s| Rc::new(Prepared::new(s))).collect();
-                self.begin_job(now, session, Job::new(queue, Rc::from([]), None), fx);
+                self.begin_job(now, session, Job::new(Queue::new(queue), params.into(), work), fx);
             }
             Err(failure) => {
-                let mut job = Job::new(VecDeque::new(), Rc::from([]), None);
+                let mut job = Job::new(Queue::default(), Rc::from([]), None);
                 job.current = Current::Statement(Rc::new(Statement::Checkpoint));
                 self.fail_job(now, session, job, failure, fx);
             }
@@ -305,10 +354,8 @@ impl Database {
         let in_block = self.in_block(session);
         let settings = *self.backends.settings(session);
         let initial = self.initial[session.index()];
-        // The names of savepoints are numbers below.
         let savepoints = &mut self.savepoints;
-        let number = Box::new(|name: &str| number_of(savepoints, name));
-        Dispatch { shared: &self.shared, session, in_block, settings, initial, savepoint: number }
+        Dispatch { shared: &self.shared, session, in_block, settings, initial, savepoints }
     }
 
     fn in_block(&self, session: SessionId) -> bool {
@@ -394,6 +441,18 @@ impl Database {
             self.backends.start(now, session, first, fx);
             return;
         }
+        let overhead = self.config.statement_overhead;
+        if overhead > Nanos::ZERO
+            && is_control(&statement)
+            && state != SessionState::IdleInFailedTransaction
+            && !std::mem::replace(&mut job.has_paused, true)
+        {
+            job.current = Current::BeforeCommit;
+            self.jobs[session.index()] = Some(job);
+            self.backends.start(now, session, Sent::Dynamic(Box::new(Pause(Some(overhead)))), fx);
+            return;
+        }
+        job.has_paused = false;
         job.queue.pop_front();
         // The unseen block is none for the statements that begin and end blocks (manual, 55.2.2.1): BEGIN turns
         // it into one, COMMIT and ROLLBACK warn that there is none, and savepoints want one.
@@ -452,14 +511,19 @@ impl Database {
 
     /// Works off completions of statements: each goes on with its query, or is passed on as its end.
     fn work_off(&mut self, now: Nanos, from: usize, fx: &mut Effects) {
-        let mut ended = Vec::new();
-        let mut pending: VecDeque<Completion> = fx.completions.drain(from..).collect();
+        // Up to `ended` stand the ends of queries, from `next` on what is still to be worked off; in between,
+        // nothing. What a completion brings about comes behind all that are there already.
+        let (mut ended, mut next) = (from, from);
         loop {
-            while let Some(completion) = pending.pop_front() {
+            while let Some(place) = fx.completions.get_mut(next) {
+                next += 1;
+                let nothing = transactions::Outcome { tag: CommandTag(""), rows: 0 };
+                let nothing = Completion { session: place.session, result: Ok(nothing) };
+                let completion = std::mem::replace(place, nothing);
                 if let Some(end) = self.completed(now, completion, fx) {
-                    ended.push(end);
+                    fx.completions[ended] = end;
+                    ended += 1;
                 }
-                pending.extend(fx.completions.drain(from..));
             }
             let signals = std::mem::take(&mut self.shared.edit().signals);
             if signals.is_empty() {
@@ -475,9 +539,8 @@ impl Database {
                     self.backends.cancel(now, session, fx);
                 }
             }
-            pending.extend(fx.completions.drain(from..));
         }
-        fx.completions.append(&mut ended);
+        fx.completions.truncate(ended);
     }
 
     /// One completion: nothing if the query goes on.
@@ -505,8 +568,7 @@ impl Database {
             (Current::Statement(statement), Ok(outcome)) => {
                 job.last = Some(outcome);
                 if is_control(&statement) {
-                    let tag = outcome.to_string();
-                    let result = StatementResult { tag, count: 0, rows: None };
+                    let result = StatementResult { outcome, count: 0, rows: None };
                     self.shared.edit().session_mut(session).results.push(result);
                 }
                 let is_over = job.queue.is_empty() && !job.implicit;
@@ -550,6 +612,15 @@ impl Database {
             && failure.message.ends_with("relation")
         {
             let name = self.shared.edit().catalog_of(session).relation(id).map(|r| r.name.to_string());
+            failure.message = format!("{} \"{}\"", failure.message, name.unwrap_or_default()).into();
+        }
+        if let Some(id) = relation
+            && failure.sqlstate == SqlState::UNIQUE_VIOLATION
+            && failure.message.ends_with("constraint")
+        {
+            let catalog = self.shared.edit().catalog_of(session);
+            let key = catalog.relation(id).and_then(|r| r.primary_key());
+            let name = key.and_then(|(_, index)| catalog.relation(index)).map(|r| r.name.to_string());
             failure.message = format!("{} \"{}\"", failure.message, name.unwrap_or_default()).into();
         }
         if let (Some(Statement::RollbackTo(name) | Statement::Release(name)), SqlState::NO_SUCH_SAVEPOINT) =
@@ -625,7 +696,7 @@ impl Database {
         let session = self.connect(Nanos::ZERO, "script", SessionSettings::default());
         let mut outcome = Ok(());
         for statement in statements {
-            let job = Job::new(VecDeque::from([Rc::new(Prepared::new(statement))]), Rc::from([]), None);
+            let job = Job::new(Queue::new([Rc::new(Prepared::new(statement))].into()), Rc::from([]), None);
             outcome = self.run_alone(session, job);
             if outcome.is_err() {
                 break;
@@ -640,7 +711,7 @@ impl Database {
     /// # Errors
     /// The server's, if it fails.
     pub fn query(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
-        let queue = parse(sql)?.into_iter().map(|s| Rc::new(Prepared::new(s))).collect();
+        let queue = Queue::new(parse(sql)?.into_iter().map(|s| Rc::new(Prepared::new(s))).collect());
         let session = self.connect(Nanos::ZERO, "query", SessionSettings::default());
         let outcome = self.run_alone(session, Job::new(queue, Rc::from([]), None));
         let rows = self.take_result(session).unwrap_or_default();
@@ -682,6 +753,27 @@ impl Database {
         let size = schema_rules::catalog::RelationSize { rows, bytes };
         self.shared.edit().catalog.set_size(relation, size);
         true
+    }
+
+    /// Says that a table has so many rows, with the keys from 1 on if its primary key is one integer, and how much
+    /// room they take. The rows are not stored: statements lock them as if they were there, what is in them is not
+    /// known. Whether there is such a table.
+    pub fn set_virtual_rows(&mut self, table: &str, rows: u64, bytes: Option<u64>) -> bool {
+        let Some(relation) = self.find(table) else { return false };
+        let mut state = self.shared.edit();
+        state.set_virtual_rows(&mut self.backends, relation, rows, bytes);
+        true
+    }
+
+    /// Whether no row of a table, or of those below it, is committed.
+    #[must_use]
+    pub fn is_empty(&self, table: &str) -> bool {
+        let Some(relation) = self.find(table) else { return true };
+        let parts = self.shared.get().catalog.with_descendants(relation);
+        parts.into_iter().all(|part| {
+            self.backends.extent_rows(part).unwrap_or_else(|| self.backends.committed_rows(part).len() as u64)
+                == 0
+        })
     }
 
     fn find(&self, table: &str) -> Option<RelationId> {
@@ -733,14 +825,22 @@ impl Database {
     /// The sessions that a session waits for (`pg_blocking_pids`).
     #[must_use]
     pub fn blockers(&self, session: SessionId) -> Vec<SessionId> {
-        let waiters = self.backends.waiters();
-        waiters.into_iter().find(|w| w.session == session).map(|w| w.blockers).unwrap_or_default()
+        let mut blockers: Vec<_> = self.backends.blockers(session).iter().map(|it| it.session).collect();
+        blockers.sort_unstable();
+        blockers.dedup();
+        blockers
     }
 
     /// What a session waits for, and in which mode.
     #[must_use]
     pub fn waits_for(&self, session: SessionId) -> Option<(LockTag, LockMode)> {
         self.backends.waits_for(session)
+    }
+
+    /// The first session in the way of one that waits.
+    #[must_use]
+    pub fn first_blocker(&self, session: SessionId) -> Option<SessionId> {
+        self.backends.lock_table().first_blocker(session)
     }
 
     /// All sessions that wait.
@@ -796,6 +896,9 @@ impl Database {
     pub fn restore(&mut self, table: &str, backup: TableBackup) {
         let Some(relation) = self.find(table) else { return };
         let mut state = self.shared.edit();
+        if state.virtual_tables.contains_key(&relation) {
+            return;
+        }
         let Some(definition) = state.catalog.relation(relation).cloned() else { return };
         self.backends.drop_relation(relation);
         self.backends.store_relation(relation);
@@ -841,6 +944,9 @@ impl Database {
     /// A session's temporary tables are in a schema of its own, which its names are looked up in first.
     fn with_temporary_names(&mut self, session: SessionId, prepared: &Rc<Prepared>) -> Rc<Prepared> {
         let statement = &*prepared.statement;
+        if !crate::temporary::creates(statement) && !crate::temporary::creates_unqualified(statement) {
+            return Rc::clone(prepared);
+        }
         let own = format!("pg_temp_{}", session.0);
         let mut state = self.shared.edit();
         let has_own = state.session(session).lookup.search_path.first().is_some_and(|n| **n == *own);
@@ -919,11 +1025,6 @@ fn is_control(statement: &Statement) -> bool {
             Statement::Reset(Some(name)) => crate::command::guc(name).is_some(),
             _ => false,
         }
-}
-
-fn number_of(savepoints: &mut BTreeMap<String, u32>, name: &str) -> u32 {
-    let next = u32::try_from(savepoints.len()).unwrap_or(u32::MAX);
-    *savepoints.entry(name.to_owned()).or_insert(next)
 }
 
 /// The statements of a text, or the first mistake in it as the server would put it.

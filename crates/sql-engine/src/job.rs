@@ -4,19 +4,19 @@
 //! a block is opened before the first of them and closed after the last, unseen.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use lock_table::SessionId;
 use sim_clock::Nanos;
 use sql_syntax::ast::{self, Statement};
-use transactions::{CommandTag, Guc, Isolation, Statement as Sent, StepContext, StepOutcome};
+use transactions::{CommandTag, Guc, Isolation, Statement as Sent, Step, StepContext, StepOutcome, Stepper};
 
 use crate::command::{duration, guc, show_duration, tag};
 use crate::error::{Result, SqlError, error, not_modelled};
 use crate::exec::{DdlTask, Flow, Machine, PlannedTask, StatementStepper, Task, plan_now};
 use crate::plan::{Plan, ResultColumn};
-use crate::state::{CatalogStamp, Cursor, QueryResult, Shared, Tuple};
+use crate::state::{CatalogStamp, Cursor, QueryResult, Shared, State, Tuple};
 use crate::value::{Type, Value};
 
 /// A statement that was parsed once, with its plan as long as that is good.
@@ -41,6 +41,17 @@ impl Prepared {
         }
     }
 
+    /// Makes a plan against what is committed, as any session that has changed nothing would; it is kept.
+    pub(crate) fn check(&self, state: &State) -> Result<()> {
+        let stamp = state.committed_stamp();
+        if self.kept_plan(&stamp).is_some() || !self.types.is_empty() {
+            return Ok(());
+        }
+        let planner = crate::plan::Planner::new(&state.catalog, &state.default_lookup, &[]);
+        self.keep_plan(&stamp, &Rc::new(planner.plan(&self.statement)?));
+        Ok(())
+    }
+
     pub(crate) fn keep_plan(&self, stamp: &CatalogStamp, plan: &Rc<Plan>) {
         *self.plan.borrow_mut() = Some((stamp.clone(), Rc::clone(plan)));
     }
@@ -58,13 +69,47 @@ pub(crate) enum Current {
     /// The block around them failed.
     HiddenRollback(SqlError),
     /// What has to be done before a COMMIT: deferred constraints, temporary tables.
+    /// Or before any statement that the layer below carries out by itself: its overhead.
     BeforeCommit,
+}
+
+/// The statements of a query that are still to come.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Queue {
+    statements: Rc<[Rc<Prepared>]>,
+    next: usize,
+}
+
+impl Queue {
+    pub(crate) fn new(statements: Rc<[Rc<Prepared>]>) -> Self {
+        Self { statements, next: 0 }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.statements.len() - self.next
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(crate) fn front(&self) -> Option<&Rc<Prepared>> {
+        self.statements.get(self.next)
+    }
+
+    pub(crate) fn pop_front(&mut self) {
+        self.next = self.statements.len().min(self.next + 1);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.next = self.statements.len();
+    }
 }
 
 /// A query under way.
 #[derive(Debug)]
 pub(crate) struct Job {
-    pub(crate) queue: VecDeque<Rc<Prepared>>,
+    pub(crate) queue: Queue,
     pub(crate) params: Rc<[Value]>,
     pub(crate) work: Option<Nanos>,
     pub(crate) implicit: bool,
@@ -75,10 +120,12 @@ pub(crate) struct Job {
     pub(crate) at_commit: Option<Vec<Statement>>,
     /// Whether the transaction was found fit to commit.
     pub(crate) prepared: bool,
+    /// Whether the overhead of the statement that is next in the queue has gone by.
+    pub(crate) has_paused: bool,
 }
 
 impl Job {
-    pub(crate) fn new(queue: VecDeque<Rc<Prepared>>, params: Rc<[Value]>, work: Option<Nanos>) -> Self {
+    pub(crate) fn new(queue: Queue, params: Rc<[Value]>, work: Option<Nanos>) -> Self {
         let several = queue.len() > 1;
         Self {
             queue,
@@ -90,6 +137,7 @@ impl Job {
             last: None,
             at_commit: None,
             prepared: false,
+            has_paused: false,
         }
     }
 }
@@ -132,6 +180,19 @@ pub(crate) fn sent(machine: Machine, task: impl Task + 'static) -> Sent<Tuple> {
 
 fn sent_without_snapshot(machine: Machine, task: impl Task + 'static) -> Sent<Tuple> {
     Sent::Dynamic(Box::new(StatementStepper::new(machine, Box::new(task)).without_snapshot()))
+}
+
+/// The overhead of a statement that the layer below carries out by itself.
+pub(crate) struct Pause(pub(crate) Option<Nanos>);
+
+impl Stepper<Tuple> for Pause {
+    fn step(&mut self, _cx: &mut StepContext<'_, Tuple>, _last: StepOutcome<Tuple>) -> Step<Tuple> {
+        self.0.take().map_or(Step::Done { tag: CommandTag(""), rows: 0 }, Step::Work)
+    }
+
+    fn takes_snapshot(&self) -> bool {
+        false
+    }
 }
 
 /// A task that is done, or fails, at once.
@@ -271,7 +332,8 @@ pub(crate) struct Dispatch<'d> {
     pub(crate) in_block: bool,
     pub(crate) settings: transactions::SessionSettings,
     pub(crate) initial: transactions::SessionSettings,
-    pub(crate) savepoint: Box<dyn FnMut(&str) -> u32 + 'd>,
+    /// The names of savepoints are numbers below.
+    pub(crate) savepoints: &'d mut BTreeMap<String, u32>,
 }
 
 impl Dispatch<'_> {
@@ -289,11 +351,17 @@ impl Dispatch<'_> {
     }
 
     fn machine(&self, params: &Rc<[Value]>, tag: CommandTag, work: Option<Nanos>) -> Machine {
-        Machine::new(Rc::clone(self.shared), self.session, Rc::clone(params), tag, work)
+        let machine = Machine::new(Rc::clone(self.shared), self.session, Rc::clone(params), tag, work);
+        Machine { overhead: self.shared.get().statement_overhead, ..machine }
     }
 
     fn noop(&self, job: &Job, statement: &Statement) -> Sent<Tuple> {
         sent_without_snapshot(self.machine(&job.params, tag(statement), job.work), AtOnce(None))
+    }
+
+    fn savepoint(&mut self, name: &str) -> u32 {
+        let next = u32::try_from(self.savepoints.len()).unwrap_or(u32::MAX);
+        *self.savepoints.entry(name.to_owned()).or_insert(next)
     }
 
     fn warn(&self, message: &str) {
@@ -345,15 +413,15 @@ impl Dispatch<'_> {
             }
             Statement::Savepoint(name) => {
                 self.needs_block("SAVEPOINT")?;
-                Sent::Savepoint((self.savepoint)(name))
+                Sent::Savepoint(self.savepoint(name))
             }
             Statement::RollbackTo(name) => {
                 self.needs_block("ROLLBACK TO SAVEPOINT")?;
-                Sent::RollbackTo((self.savepoint)(name))
+                Sent::RollbackTo(self.savepoint(name))
             }
             Statement::Release(name) => {
                 self.needs_block("RELEASE SAVEPOINT")?;
-                Sent::Release((self.savepoint)(name))
+                Sent::Release(self.savepoint(name))
             }
             Statement::Set(set) => return self.set(job, statement, set),
             Statement::Reset(name) => return self.reset(job, statement, name.as_deref()),

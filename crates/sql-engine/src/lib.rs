@@ -49,6 +49,7 @@ mod serial;
 mod state;
 mod temporary;
 mod value;
+mod virtual_table;
 
 pub use cost::{Durations, Instant};
 pub use database::{Database, DatabaseConfig, StatementId, TableBackup};

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use lock_table::{RelationId, RowKey, SessionId};
+use persistent::PersistentMap;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
 use rustc_hash::FxHashMap;
@@ -20,6 +21,7 @@ use crate::cost::Durations;
 use crate::database::Prepared;
 use crate::plan::ResultColumn;
 use crate::value::{Type, Value};
+use crate::virtual_table::{Mark, VirtualTable};
 
 /// A row's version: what [`transactions`] keeps for us.
 #[derive(Clone, Debug, Default)]
@@ -49,22 +51,29 @@ pub(crate) type IndexKey = Box<[Value]>;
 
 /// The entries of an index. An entry stays as long as any version of its row may have the key, and may stay
 /// longer: who follows it looks at the row.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct IndexData {
-    pub(crate) entries: BTreeMap<IndexKey, SmallVec<[RowKey; 2]>>,
+    pub(crate) entries: PersistentMap<IndexKey, SmallVec<[RowKey; 2]>>,
 }
 
 impl IndexData {
     pub(crate) fn add(&mut self, key: IndexKey, row: RowKey) {
-        let rows = self.entries.entry(key).or_default();
-        if !rows.contains(&row) {
-            rows.push(row);
+        match self.entries.get(&key) {
+            None => {
+                self.entries.insert(key, SmallVec::from_elem(row, 1));
+            }
+            Some(rows) if rows.contains(&row) => {}
+            Some(_) => {
+                if let Some(rows) = self.entries.get_mut(&key) {
+                    rows.push(row);
+                }
+            }
         }
     }
 }
 
 /// What is known of a table beside its rows.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct TableData {
     pub(crate) next_row: RowKey,
     pub(crate) next_place: u64,
@@ -162,8 +171,8 @@ pub struct QueryResult {
 /// What became of one statement of a query.
 #[derive(Clone, Debug)]
 pub struct StatementResult {
-    /// As psql shows it: `UPDATE 1`.
-    pub tag: String,
+    /// Its command, and how many rows it was about as the command counts them; as text it is what psql shows.
+    pub outcome: transactions::Outcome,
     /// How many rows it was about.
     pub count: u64,
     /// Its rows, if it is a statement that returns rows.
@@ -189,10 +198,16 @@ pub(crate) struct State {
     /// Microseconds since 2000-01-01 at the virtual time zero.
     pub(crate) epoch: i64,
     pub(crate) durations: Rc<dyn Durations>,
+    pub(crate) statement_overhead: Nanos,
     pub(crate) next_change: u64,
     pub(crate) serial: crate::serial::Serial,
     /// Partitions that are being detached, with the catalog's generation when that began.
     pub(crate) detaching: Vec<(RelationId, u64)>,
+    /// Tables of which only the size is known.
+    pub(crate) virtual_tables: FxHashMap<RelationId, Rc<VirtualTable>>,
+    /// How far backfills of such tables have come, by their condition; and what their transactions add to it.
+    pub(crate) marks: FxHashMap<(RelationId, u64), RowKey>,
+    pub(crate) open_marks: Vec<(SessionId, Mark)>,
     /// Backends that a statement wants cancelled (false) or terminated (true).
     pub(crate) signals: Vec<(SessionId, bool)>,
 }
@@ -211,9 +226,13 @@ impl Shared {
                 random: Xoshiro256PlusPlus::seed_from_u64(seed),
                 epoch,
                 durations,
+                statement_overhead: Nanos::ZERO,
                 next_change: 0,
                 serial: crate::serial::Serial::default(),
                 detaching: Vec::new(),
+                virtual_tables: FxHashMap::default(),
+                marks: FxHashMap::default(),
+                open_marks: Vec::new(),
                 signals: Vec::new(),
             }),
         }
@@ -282,23 +301,25 @@ impl State {
         }
     }
 
+    /// What a session sees that has changed nothing.
+    pub(crate) fn committed_stamp(&self) -> CatalogStamp {
+        let path = Rc::clone(&self.default_lookup.search_path);
+        CatalogStamp { committed: self.catalog.generation(), own: 0, path }
+    }
+
     /// Whether other sessions see what this one sees, so that a plan may be kept for all.
     pub(crate) fn sees_committed(&self, session: SessionId) -> bool {
-        self.session(session).changes.is_empty() && self.still_attached(session).is_empty()
+        self.session(session).changes.is_empty()
+            && (self.detaching.is_empty() || self.still_attached(session).is_empty())
     }
 
     /// Partitions whose detaching began after the session's repeatable snapshot was taken.
     pub(crate) fn still_attached(&self, session: SessionId) -> Rc<[RelationId]> {
-        let Some(Some(taken)) = self.session(session).repeatable else { return Rc::from([]) };
+        let Some(Some(taken)) = self.session(session).repeatable.filter(|_| !self.detaching.is_empty())
+        else {
+            return Rc::from([]);
+        };
         self.detaching.iter().filter(|(_, began)| *began > taken).map(|(id, _)| *id).collect()
-    }
-
-    /// What is known of tables, in the order of their ids.
-    pub(crate) fn tables_in_order(&self) -> Vec<(RelationId, &TableData)> {
-        #[allow(clippy::iter_over_hash_type)]
-        let mut found: Vec<_> = self.tables.iter().map(|(id, table)| (*id, table)).collect();
-        found.sort_by_key(|(id, _)| *id);
-        found
     }
 
     /// The schema of a session's temporary tables comes into being with the first of them, and is looked

@@ -18,6 +18,7 @@ mod reader;
 pub mod record;
 mod sql;
 pub mod summary;
+pub mod text;
 pub mod transform;
 
 pub use lines::decompressed;

@@ -72,6 +72,20 @@ impl<P: Clone + Default> Backends<P> {
         }
     }
 
+    /// A server of its own with the rows that are committed here, without sessions. The two share whatever
+    /// neither of them changes. `None` while a transaction runs: what it wrote is in the rows.
+    #[must_use]
+    pub fn copy_at_rest(&self) -> Option<Self> {
+        if self.sessions.iter().any(|session| session.in_transaction || session.snapshot.is_some()) {
+            return None;
+        }
+        let mut copy = Self::new(self.server.clone());
+        copy.heap = self.heap.clone();
+        (copy.last_xid, copy.last_commit) = (self.last_xid, self.last_commit);
+        copy.prune();
+        Some(copy)
+    }
+
     /// Decides races between woken sessions otherwise than by the order of waking: whenever several could go
     /// on, `choose` is given their number and answers with a place. It is asked, too (for 0 or 1 of 2), whether
     /// a session that lets the next one at a row pass loses the processor at that moment.

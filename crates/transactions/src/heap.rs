@@ -5,10 +5,11 @@
 //! a table of 10⁹ rows costs nothing but its locked rows. Such a row is a [`Row::Simple`] entry while one
 //! transaction alone deals with it, and becomes a chain of versions when another comes.
 
+use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, VecDeque};
 
 use lock_table::{RelationId, RowKey, SessionId, Xid};
+use persistent::{PersistentMap, PersistentVec};
 use rustc_hash::FxHashMap;
 use sim_clock::Nanos;
 
@@ -51,14 +52,15 @@ pub(crate) struct Touched {
 /// A relation's rows, put aside while it is being replaced.
 pub(crate) struct SavedRows<P> {
     pub(crate) relation: RelationId,
-    rows: BTreeMap<RowKey, Row>,
+    rows: PersistentMap<RowKey, Row>,
     extent: Option<Extent>,
     _of: std::marker::PhantomData<P>,
 }
 
-/// All rows of all relations.
+/// All rows of all relations. A clone shares the pages that neither changes.
+#[derive(Clone)]
 pub(crate) struct Heap<P> {
-    slab: Vec<Tuple<P>>,
+    slab: PersistentVec<Tuple<P>>,
     free: Vec<TupleId>,
     pub(crate) virtual_rows: FxHashMap<(RelationId, RowKey), Row>,
     /// Which rows virtual relations have, where that was said.
@@ -67,7 +69,7 @@ pub(crate) struct Heap<P> {
     last_range: u64,
     /// The time of the call that is being carried out: how far a range has come depends on it.
     pub(crate) now: Nanos,
-    stored: FxHashMap<RelationId, BTreeMap<RowKey, Row>>,
+    stored: FxHashMap<RelationId, PersistentMap<RowKey, Row>>,
     /// Rows with versions that nobody needs once all snapshots are as new as this.
     pub(crate) prunable: VecDeque<(Csn, RelationId, RowKey)>,
 }
@@ -75,7 +77,7 @@ pub(crate) struct Heap<P> {
 impl<P> Default for Heap<P> {
     fn default() -> Self {
         Self {
-            slab: Vec::new(),
+            slab: PersistentVec::default(),
             free: Vec::new(),
             virtual_rows: FxHashMap::default(),
             extents: FxHashMap::default(),
@@ -110,8 +112,10 @@ impl<P: Clone + Default> Heap<P> {
     }
 
     pub(crate) fn row(&self, relation: RelationId, key: RowKey) -> Option<Row> {
-        if self.is_stored(relation) {
-            return self.stored[&relation].get(&key).copied();
+        if !self.stored.is_empty()
+            && let Some(rows) = self.stored.get(&relation)
+        {
+            return rows.get(&key).copied();
         }
         self.virtual_rows.get(&(relation, key)).copied()
     }
@@ -132,7 +136,12 @@ impl<P: Clone + Default> Heap<P> {
 
     /// The keys of a stored relation, in order.
     pub(crate) fn keys(&self, relation: RelationId) -> impl Iterator<Item = RowKey> {
-        self.stored.get(&relation).into_iter().flat_map(|rows| rows.keys().copied())
+        self.stored.get(&relation).into_iter().flat_map(|rows| rows.iter().map(|(key, _)| *key))
+    }
+
+    /// The rows of a stored relation with their keys, in order.
+    pub(crate) fn rows(&self, relation: RelationId) -> impl Iterator<Item = (RowKey, Row)> {
+        self.stored.get(&relation).into_iter().flat_map(|rows| rows.iter().map(|(key, row)| (*key, *row)))
     }
 
     pub(crate) fn tuple(&self, id: TupleId) -> &Tuple<P> {
@@ -152,7 +161,7 @@ impl<P: Clone + Default> Heap<P> {
         self.chain_from(oldest)
     }
 
-    fn chain_from(&self, first: Option<TupleId>) -> impl Iterator<Item = TupleId> {
+    pub(crate) fn chain_from(&self, first: Option<TupleId>) -> impl Iterator<Item = TupleId> {
         std::iter::successors(first, |&id| Some(self.slab[id as usize].next).filter(|&next| next != NO_TUPLE))
     }
 
@@ -304,11 +313,14 @@ impl<P: Clone + Default> Heap<P> {
             if xid.session() != session || !is_over(xid) {
                 return;
             }
-            if deed == Deed::Inserted
-                && committed.is_some()
+            if committed.is_some()
                 && let Some(extent) = self.extents.get_mut(&relation)
             {
-                extent.add(key);
+                match deed {
+                    Deed::Inserted => extent.add(key),
+                    Deed::Deleted => extent.remove(key, key),
+                    Deed::Locked(_) | Deed::Updated(_) => {}
+                }
             }
             if !keep_old || committed.is_none() || matches!(deed, Deed::Locked(_)) {
                 entry.remove();
@@ -353,6 +365,13 @@ impl<P: Clone + Default> Heap<P> {
                 }
             }
             tuple.xmax.settle(committed, ours);
+            if committed.is_some()
+                && next.is_none()
+                && tuple.xmax.updater().is_some_and(|it| !it.runs())
+                && let Some(extent) = self.extents.get_mut(&relation)
+            {
+                extent.remove(key, key);
+            }
             may_prune |= tuple.xmax.updater().is_some_and(|it| !it.runs());
         }
         if may_prune {
@@ -469,9 +488,9 @@ impl<P: Clone + Default> Heap<P> {
 
     /// Frees rows that were put aside.
     pub(crate) fn forget(&mut self, saved: SavedRows<P>) {
-        for row in saved.rows.into_values() {
+        for row in saved.rows.values() {
             if let Row::Chain { oldest, .. } = row {
-                let chain: Vec<_> = self.chain_from(Some(oldest)).collect();
+                let chain: Vec<_> = self.chain_from(Some(*oldest)).collect();
                 chain.into_iter().for_each(|id| self.free(id));
             }
         }

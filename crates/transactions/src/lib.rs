@@ -67,7 +67,7 @@
 //! A relation is virtual until [`Backends::store_relation`]: it has every row, and only rows that somebody
 //! deals with take memory. A virtual row that was deleted is there again once nobody can see the difference by
 //! his snapshot. Rows of stored relations carry a `P`. [`Backends::set_extent`] says which rows a virtual
-//! relation has; a row that was deleted by itself is there again all the same, a stretch of deleted rows is gone.
+//! relation has.
 //! [`Step::WriteRange`] changes a stretch of any length as one thing that moves on with its work.
 //!
 //! # Absent on purpose

@@ -90,6 +90,14 @@ impl<P: Clone + Default> Backends<P> {
             .collect()
     }
 
+    /// All who wait, ordered by session, each with the first session in its way.
+    pub fn first_blockers(&self) -> impl Iterator<Item = (SessionId, SessionId)> {
+        (0..self.sessions.len()).filter_map(|index| {
+            let session = SessionId(u32::try_from(index).ok()?);
+            Some((session, self.table.first_blocker(session)?))
+        })
+    }
+
     /// Why a session waits: the holders in its way and the waiters ahead of it.
     #[must_use]
     pub fn blockers(&self, session: SessionId) -> Vec<Blocker> {

@@ -70,6 +70,9 @@ pub struct Input {
     /// The migrations, each on a connection of its own.
     #[serde(default)]
     pub migrations: Vec<MigrationScript>,
+    /// They were made to go through tables along their indexes.
+    #[serde(default, deserialize_with = "flag")]
+    pub mig_index_scan: bool,
 }
 
 const fn default_rows() -> u64 {

@@ -16,12 +16,12 @@ use sim_actors::coordinator::attempt::Backoff;
 use sim_actors::coordinator::coroutine::Coroutine;
 use sim_actors::{
     AppInstance, AppVersion, Background, Balancer, Connections, DeploymentSettings, Event, Failed,
-    InstanceSettings, LockManager, MigrationCoordinator, Player, Replayed, RequestScript, RunMode, Service,
-    Step, Timing, run,
+    InstanceSettings, LockManager, MigrationCoordinator, Player, Recorded, Replayed, RequestScript, RunMode,
+    Service, Step, Timing, run,
 };
 use sim_clock::{ActorId, Nanos, Scheduler, Seed, Stream};
 use sql_engine::{Database, DatabaseConfig, StatementId};
-use transactions::{EventKind, SessionId, SessionSettings};
+use transactions::{Effects, EventKind, SessionId, SessionSettings};
 
 use super::durations::Durations;
 use super::fixture;
@@ -118,7 +118,6 @@ impl<'r> Stage<'r> {
                 "deadlock_timeout" => all.deadlock_timeout = value,
                 "transaction_timeout" => all.transaction_timeout = value,
                 "idle_in_transaction_session_timeout" => all.idle_in_transaction_session_timeout = value,
-                // Planner settings: the simulated server goes through an index where there is one.
                 _ => {}
             }
         }
@@ -166,6 +165,7 @@ impl<'r> Stage<'r> {
             pool_size: u32::try_from(input.pool).unwrap_or(u32::MAX),
             session: self.settings(&input.app),
             attempts: 1,
+            retries_on: None,
             backoff: Backoff::Fixed(Nanos::ZERO),
             health_check: None,
             ejection: None,
@@ -173,7 +173,7 @@ impl<'r> Stage<'r> {
             deployment: DeploymentSettings {
                 drain_timeout: Nanos::ZERO,
                 restart_time: Nanos::ZERO,
-                never_healthy: Vec::new(),
+                ..DeploymentSettings::default()
             },
         };
         let instance = AppInstance::new(settings, 0, sessions, unused_chance(), true);
@@ -193,7 +193,9 @@ impl<'r> Stage<'r> {
             at: span(arrival.0) + self.durations.hand_over,
             request: u32::try_from(arrival.1).unwrap_or(u32::MAX),
             keys: smallvec::smallvec![arrival.2, whole_millis(arrival.3)],
-            timings: Some(Rc::new(template.stmts.iter().enumerate().map(timing).collect())),
+            recorded: Some(Recorded::Timings(Rc::new(
+                template.stmts.iter().enumerate().map(timing).collect(),
+            ))),
         }
     }
 
@@ -240,11 +242,15 @@ impl<'r> Stage<'r> {
         for script in &self.recording.input.migrations {
             let place = self.next_place();
             let session = self.connect("migration", place, &script.settings);
+            if self.recording.input.mig_index_scan {
+                let sql = "SET enable_seqscan = off; SET enable_bitmapscan = off";
+                self.database.submit(Nanos::ZERO, session, sql, &mut Effects::default());
+            }
             let (plan, diary) = (script.plan.clone().into(), SharedDiary::default());
             let (own, round_trip) = (Rc::clone(&diary), self.durations.round_trip);
             let story = Coroutine::new(unused_chance(), move |port| carry_out(port, plan, round_trip, own));
             self.scheduler.set_timer(span(script.t0_ms), place, 0);
-            let coordinator = MigrationCoordinator::new(story, SERVER, session, Vec::new(), Vec::new());
+            let coordinator = MigrationCoordinator::new(story, SERVER, session, Vec::new());
             self.players.push(Player::Coordinator(coordinator.beside_others()));
             sessions.push(session);
             diaries.push(diary);
@@ -349,5 +355,6 @@ fn name_of(failed: Failed) -> String {
     match failed {
         Failed::Database(state) => state.to_string(),
         Failed::PoolTimeout => "POOL".to_owned(),
+        Failed::NotServed => "404".to_owned(),
     }
 }

@@ -8,20 +8,28 @@ use crate::units::duration;
 use crate::{Basis, BudgetLine, Report, Unit};
 
 pub(super) fn header(report: &Report) -> String {
-    let description = match report.description.trim() {
+    let meta = format!(
+        "<span>PostgreSQL {}</span><span>{} rehearsed</span><span>seed {}</span>",
+        report.postgres,
+        number("/span_ms", Unit::Milliseconds, report.span_ms),
+        report.seed,
+    );
+    head(&report.scenario, &meta, &report.description, report.cut.as_deref())
+}
+
+/// The top of a page: name, facts as markup, what it is about, whether it was cut short.
+pub(crate) fn head(name: &str, meta: &str, description: &str, cut: Option<&str>) -> String {
+    let description = match description.trim() {
         "" => String::new(),
         words => format!("<p class=\"about\">{}</p>", prose(words)),
     };
-    let cut = report.cut.as_deref().map_or_else(String::new, |reason| {
+    let cut = cut.map_or_else(String::new, |reason| {
         format!("<p class=\"cut\"><strong>Cut short.</strong> {}</p>", prose(reason))
     });
     format!(
         "<header><div class=\"bar\"><h1>{}</h1><button id=\"theme\" type=\"button\" hidden>Dark</button></div>\
-         <p class=\"meta\"><span>PostgreSQL {}</span><span>{} rehearsed</span><span>seed {}</span></p>{description}{cut}</header>",
-        escape(&report.scenario),
-        report.postgres,
-        number("/span_ms", Unit::Milliseconds, report.span_ms),
-        report.seed,
+         <p class=\"meta\">{meta}</p>{description}{cut}</header>",
+        escape(name),
     )
 }
 
@@ -99,7 +107,7 @@ pub(super) fn chain(report: &Report) -> String {
     out
 }
 
-pub(super) fn footer() -> String {
+pub(crate) fn footer() -> String {
     let legend: String = [Basis::Measured, Basis::Derived, Basis::Assumed]
         .iter()
         .map(|one| format!("<span>{} {}</span>", basis(*one), basis_words(*one)))

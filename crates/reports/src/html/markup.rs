@@ -7,7 +7,7 @@ use crate::text::{basis_words, mark};
 use crate::{Basis, Figure};
 
 /// Text as it may stand in an element or between the quotes of an attribute.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -25,7 +25,7 @@ pub(super) fn escape(text: &str) -> String {
 }
 
 /// A sentence whose backquoted parts are code.
-pub(super) fn prose(text: &str) -> String {
+pub(crate) fn prose(text: &str) -> String {
     let parts: Vec<&str> = text.split('`').collect();
     let paired = parts.len() % 2 == 1;
     let mut out = String::new();
@@ -41,7 +41,7 @@ pub(super) fn prose(text: &str) -> String {
 }
 
 /// A number for people that also carries the JSON's own, and where in the JSON it stands, as a JSON pointer.
-pub(super) fn number(path: &str, unit: Unit, value: f64) -> String {
+pub(crate) fn number(path: &str, unit: Unit, value: f64) -> String {
     let json = serde_json::to_string(&value).unwrap_or_default();
     format!(
         "<span data-path=\"{}\" data-value=\"{}\" data-unit=\"{}\">{}</span>",
@@ -58,24 +58,24 @@ pub(super) fn figure(path: &str, figure: &Figure) -> String {
 }
 
 /// The mark of a basis, with words for whoever points at it or cannot see it.
-pub(super) fn basis(basis: Basis) -> String {
+pub(crate) fn basis(basis: Basis) -> String {
     let (words, mark) = (basis_words(basis), mark(basis));
     format!("<abbr class=\"basis\" title=\"{words}\" aria-label=\"{words}\">{mark}</abbr>")
 }
 
 /// A table; a head that begins with `>` has numbers under it.
-pub(super) struct Table {
+pub(crate) struct Table {
     heads: Vec<String>,
     rows: Vec<(String, Vec<String>)>,
 }
 
 impl Table {
-    pub(super) fn new(heads: &[&str]) -> Self {
+    pub(crate) fn new(heads: &[&str]) -> Self {
         Self { heads: heads.iter().map(|head| (*head).to_owned()).collect(), rows: Vec::new() }
     }
 
     /// A row of cells that are markup already.
-    pub(super) fn row(&mut self, class: &str, cells: Vec<String>) {
+    pub(crate) fn row(&mut self, class: &str, cells: Vec<String>) {
         self.rows.push((class.to_owned(), cells));
     }
 
@@ -89,7 +89,7 @@ impl Table {
         (self, rest)
     }
 
-    pub(super) fn markup(&self, caption: &str) -> String {
+    pub(crate) fn markup(&self, caption: &str) -> String {
         let mut out = format!(
             "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"{caption}\"><table><caption>{caption}</caption><thead><tr>",
             caption = escape(caption)

@@ -9,10 +9,10 @@
 //! Invariant: a number that carries `data-path` is the one that stands at that JSON pointer of the embedded
 //! report. The drawings are made here, not by the script: the page says the same without it.
 
-mod banner;
+pub(crate) mod banner;
 mod chart;
 mod graph;
-mod markup;
+pub(crate) mod markup;
 mod tables;
 mod timeline;
 
@@ -23,7 +23,6 @@ use markup::escape;
 /// The whole page. Equal reports give equal bytes.
 #[must_use]
 pub fn page(report: &Report) -> String {
-    let title = format!("{} · rehearsal", shorten(&report.scenario, 80));
     let parts = [
         banner::header(report),
         banner::verdict(report),
@@ -38,25 +37,26 @@ pub fn page(report: &Report) -> String {
         tables::pools(report),
         tables::assumptions(report),
         tables::not_modelled(report),
+        banner::footer(),
     ];
+    document(&report.scenario, &parts.concat(), &json::to_string(report))
+}
+
+/// A document with style and script, around the parts that show what `json` holds.
+pub(crate) fn document(name: &str, parts: &str, json: &str) -> String {
+    let title = format!("{} · rehearsal", shorten(name, 80));
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<link rel=\"icon\" href=\"data:,\">\n\
-         <title>{}</title>\n<style>\n{}</style>\n</head>\n<body>\n<main>\n{}\n{}</main>\n\
+         <title>{}</title>\n<style>\n{}</style>\n</head>\n<body>\n<main>\n{parts}</main>\n\
          <script type=\"application/json\" id=\"report\">{}</script>\n<script>\n{}</script>\n</body>\n</html>\n",
         escape(&title),
         include_str!("style.css"),
-        parts.concat(),
-        banner::footer(),
-        embedded(report),
+        // Without any `<` nothing in a name can end the element that it stands in.
+        json.replace('<', "\\u003c"),
         include_str!("script.js"),
     )
-}
-
-/// The report's JSON without any `<`, so that nothing in a name can end the element that it stands in.
-fn embedded(report: &Report) -> String {
-    json::to_string(report).replace('<', "\\u003c")
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub fn page(report: &Report, color: bool) -> String {
     tables::budget(&mut page, report);
     tables::classes(&mut page, report);
     tables::migration(&mut page, report);
+    tables::deployments(&mut page, report);
     tables::blame(&mut page, report);
     tables::waits(&mut page, report);
     tables::pools(&mut page, report);

@@ -92,6 +92,9 @@ pub(super) fn migration(page: &mut Page, report: &Report) {
     };
     let time = duration(migration.time_ms(report.span_ms));
     page.line(Tone::Plain, &format!(" after {time}, {attempts}"));
+    if let Some(failure) = &migration.failure {
+        page.line(Tone::Bad, &format!("  {failure}"));
+    }
     let mut table = Table::new(&["<statement…", ">from", ">waited", ">worked", "<"]);
     for statement in migration.statements.iter().take(ROWS) {
         let failure = statement.failure.as_deref().map(cause).unwrap_or_default();
@@ -108,6 +111,28 @@ pub(super) fn migration(page: &mut Page, report: &Report) {
         table.write(page);
     }
     more(page, migration.statements.len(), ROWS);
+}
+
+pub(super) fn deployments(page: &mut Page, report: &Report) {
+    if report.deployments.is_empty() {
+        return;
+    }
+    heading(page, "Deployments", Basis::Derived);
+    for deployment in &report.deployments {
+        let (tone, ended) = match (&deployment.failure, deployment.end_ms) {
+            (Some(_), _) => (Tone::Bad, "failed"),
+            (None, Some(_)) => (Tone::Good, "succeeded"),
+            (None, None) => (Tone::Bad, "had not ended"),
+        };
+        let took = deployment.end_ms.unwrap_or(report.span_ms) - deployment.start_ms;
+        page.put(Tone::Plain, &format!("  {} to {}: ", deployment.application, deployment.version));
+        page.put(tone, ended);
+        let from = duration(deployment.start_ms);
+        page.line(Tone::Plain, &format!(" after {}, begun at {from}", duration(took)));
+        if let Some(failure) = &deployment.failure {
+            page.line(Tone::Bad, &format!("    {failure}"));
+        }
+    }
 }
 
 pub(super) fn blame(page: &mut Page, report: &Report) {

@@ -78,9 +78,10 @@ impl<'a> Case<'a> {
         self.role(&link.session, &link.doing)
     }
 
-    /// The session that all the others wait for at the worst moment; none if the chain is no chain.
+    /// The session that all the others wait for at the worst moment; none if the chain is no chain, or a circle.
     pub(super) fn root(&self) -> Option<&'a ChainLink> {
-        self.report.chain.split_first().and_then(|(_, behind)| behind.last())
+        let (_, behind) = self.report.chain.split_first()?;
+        behind.last().filter(|last| last.waits_for.is_none())
     }
 
     /// The migration's wait in the chain: (its link, whether somebody waits behind it).

@@ -21,6 +21,9 @@ const MECHANISMS: [fn(&Case) -> Vec<String>; 13] = [
     ejected_instances,
 ];
 
+/// Work under a lock from which on others notice it.
+const NOTICEABLE_WORK_MS: f64 = 50.0;
+
 /// Remedies in order of weight; none where there was no trouble.
 pub(super) fn remedies(case: &Case) -> Vec<String> {
     if !case.in_trouble() {
@@ -110,7 +113,11 @@ fn locks_kept_from_an_earlier_statement(case: &Case) -> Vec<String> {
     let (mode, object) = victim.map(mode_and_object).unwrap_or_default();
     let is_row_or_table = ["AccessShareLock", "RowShareLock", "RowExclusiveLock"].contains(&mode);
     let is_table = case.report.waits.iter().any(|wait| wait.kind == "table" && wait.object == object);
-    if !is_row_or_table || !is_table || !(safe::is_dml(&root.doing) || root.doing.starts_with("idle")) {
+    let lets_them_pass = safe::is_dml(&root.doing)
+        || root.doing.starts_with("idle")
+        || !safe::names(&root.doing, object)
+        || safe::is_index_build(&root.doing) && mode != "RowExclusiveLock";
+    if !is_row_or_table || !is_table || !lets_them_pass {
         return Vec::new();
     }
     vec![format!(
@@ -123,7 +130,9 @@ fn locks_kept_from_an_earlier_statement(case: &Case) -> Vec<String> {
 /// A statement of the migration works for long under a lock that keeps others out.
 fn work_under_a_lock(case: &Case) -> Vec<String> {
     let postgres = case.report.postgres;
-    case.at_fault().into_iter().filter_map(|statement| safe::way(&statement.sql, postgres)).collect()
+    // A statement that only waited has a queue behind it, but no work to be done in another way.
+    let worked = case.at_fault().into_iter().filter(|statement| statement.work_ms() >= NOTICEABLE_WORK_MS);
+    worked.filter_map(|statement| safe::way(&statement.sql, postgres)).collect()
 }
 
 fn retries_used_up(case: &Case) -> Vec<String> {

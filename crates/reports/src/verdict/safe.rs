@@ -117,6 +117,24 @@ pub(super) fn is_dml(sql: &str) -> bool {
     )
 }
 
+/// Whether a statement names a table; one that does not has not locked it.
+pub(super) fn names(sql: &str, table: &str) -> bool {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let bytes = sql.as_bytes();
+    sql.match_indices(table).any(|(at, found)| {
+        let before = at.checked_sub(1).and_then(|at| bytes.get(at));
+        let after = bytes.get(at + found.len());
+        !before.is_some_and(|byte| is_word(*byte)) && !after.is_some_and(|byte| is_word(*byte))
+    })
+}
+
+/// Whether it builds an index under `SHARE`, which keeps writers out, but no readers.
+pub(super) fn is_index_build(sql: &str) -> bool {
+    let statements = sql_syntax::parse(sql).statements;
+    let first = statements.first().map(|statement| &statement.value);
+    matches!(first, Some(Statement::CreateIndex(index)) if !index.concurrently)
+}
+
 /// Whether it is a statement of the concurrent kind, which waits for transactions that were there before it.
 pub(super) fn is_concurrent(sql: &str) -> bool {
     match sql_syntax::parse(sql).statements.first().map(|statement| &statement.value) {
@@ -154,6 +172,12 @@ mod tests {
             let way = way(sql, 15).unwrap_or_else(|| panic!("nothing better than {sql}"));
             assert!(way.contains(part), "{sql}: {way}");
         }
+    }
+
+    #[test]
+    fn a_table_is_named_by_whole_words() {
+        assert!(names("ALTER TABLE \"users\" ADD x int", "users"));
+        assert!(!names("ALTER TABLE old_users ADD users_id int", "users"));
     }
 
     #[test]

@@ -76,7 +76,16 @@ fn chain(case: &Case) -> Vec<String> {
         let nobody = "Nothing waited for a lock.".to_owned();
         return if case.report.waits.is_empty() { vec![nobody] } else { Vec::new() };
     }
-    chain.iter().enumerate().map(|(place, link)| sentence(case, place, link)).collect()
+    let mut sentences: Vec<String> =
+        chain.iter().enumerate().map(|(place, link)| sentence(case, place, link)).collect();
+    if chain.len() > 1 && chain.last().is_some_and(|last| last.waits_for.is_some()) {
+        sentences.push(
+            "That waited for one of these in turn: a deadlock, until one of them had waited for deadlock_timeout and \
+             looked for it."
+                .to_owned(),
+        );
+    }
+    sentences
 }
 
 fn sentence(case: &Case, place: usize, link: &ChainLink) -> String {
@@ -178,8 +187,14 @@ fn attempts(case: &Case) -> Option<String> {
         return None;
     }
     let attempts = plural(u64::from(migration.attempts), "attempt", "attempts");
-    let failed = if failed == 0 { String::new() } else { format!(", of which {} failed", whole(failed)) };
-    Some(format!("The migration took {attempts}{failed}.{waited}{longest}{failure}"))
+    let took = match failed {
+        0 if migration.attempts > 1 => {
+            format!("Each of the migration's {} steps succeeded at its first attempt", migration.attempts)
+        }
+        0 => format!("The migration took {attempts}"),
+        _ => format!("The migration took {attempts}, of which {} failed", whole(failed)),
+    };
+    Some(format!("{took}.{waited}{longest}{failure}"))
 }
 
 fn longest_work(statement: &MigrationStatement) -> String {

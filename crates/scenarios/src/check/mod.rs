@@ -1,11 +1,19 @@
 //! What in a scenario does not work together: names that nothing bears, times that never come, SQL that cannot be read.
 
 mod names;
+mod params;
+mod plan;
 mod quantities;
+mod schema;
 mod statements;
+mod warnings;
 
 use crate::load::{Problem, Step};
 use crate::model::{ApplicationSpec, Scenario};
+
+pub(crate) use plan::plan_problems;
+pub(crate) use schema::schema_problems;
+pub(crate) use warnings::warnings;
 
 /// Every problem of a scenario whose shape is right.
 pub(crate) fn problems(scenario: &Scenario) -> Vec<Problem> {

@@ -16,6 +16,13 @@ pub(super) fn check(scenario: &Scenario, problems: &mut Problems) {
             "give each a name of its own",
         );
     }
+    let (traced, nobody) = (scenario.traffic_trace.is_some(), scenario.application.is_of_trace());
+    problems.add_if(
+        nobody && !(traced && scenario.traffic.is_empty()),
+        way![],
+        "there is no `application`",
+        "add [application] with its versions and requests, or a [traffic_trace] and no [[traffic]]",
+    );
     for (way, one) in applications(scenario) {
         application(one, &way, problems);
     }

@@ -1,6 +1,6 @@
 //! Statements: their SQL, their parameters, how long they work.
 
-use super::{Problems, applications, below, way};
+use super::{Problems, applications, below, params, way};
 use crate::load::{Step, one_of};
 use crate::model::{BackgroundWork, Scenario, StatementSpec, Takes, Variation};
 
@@ -10,6 +10,9 @@ pub(super) fn check(scenario: &Scenario, problems: &mut Problems) {
             for (request_at, request) in version.requests.iter().enumerate() {
                 let way = below(&way, way!["versions", version_at, "requests", request_at, "statements"]);
                 list(scenario, &request.statements, &way, problems);
+                for (at, statement) in request.statements.iter().enumerate() {
+                    params::check(statement, &below(&way, way![at]), problems);
+                }
             }
         }
         if let Some(check) = &application.health_check {

@@ -4,6 +4,7 @@ mod faults;
 mod migrations;
 mod place;
 mod plan;
+mod schema_file;
 mod shape;
 
 use std::fs;
@@ -12,7 +13,8 @@ use std::path::{Path, PathBuf};
 use sim_actors::coordinator::migrations::Migration;
 use toml::de::DeTable;
 
-use crate::model::{Scenario, json_schema};
+use crate::model::{Scenario, TraceSpec, json_schema};
+use crate::replay::Survey;
 
 use faults::Fault;
 pub use faults::Faults;
@@ -20,6 +22,7 @@ pub(crate) use faults::one_of;
 use migrations::{migrations_in, read_migrations};
 pub(crate) use place::{Problem, Step};
 pub use plan::{MigrationFile, MigrationPart, MigrationPlan};
+pub(crate) use schema_file::read_schema;
 
 /// A scenario, or a file that it names, cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +41,14 @@ pub enum ScenarioError {
     /// What the scenario names does not work together.
     #[error("{path}: {reason}", path = path.display())]
     Contradiction {
+        /// The file.
+        path: PathBuf,
+        /// What, and the remedy.
+        reason: String,
+    },
+    /// A trace cannot be used.
+    #[error("{path}: {reason}", path = path.display())]
+    Trace {
         /// The file.
         path: PathBuf,
         /// What, and the remedy.
@@ -64,8 +75,14 @@ pub struct Loaded {
     pub migrations: Vec<Migration>,
     /// Its migration files as their runner runs them.
     pub plan: MigrationPlan,
+    /// What of the schema file is not modelled.
+    pub(crate) left_out: Vec<String>,
+    /// What is in the trace that it replays.
+    pub(crate) trace: Option<Survey>,
     /// The file that it came from, for messages.
     path: PathBuf,
+    /// Its text, for excerpts.
+    text: String,
 }
 
 macro_rules! embedded {
@@ -102,13 +119,29 @@ impl Loaded {
     /// Never, as a test shows.
     pub fn embedded_run() -> Result<Self, ScenarioError> {
         let path = Path::new("sim-scenarios/alter-behind-long-select.toml");
-        let scenario = read_scenario(path, RUN)?;
-        let plan = MigrationPlan::of(
-            &scenario.migration,
-            &[("0001_add_column.sql".into(), RUN_SQL.to_owned())],
-            &[],
-        )?;
-        Ok(Self { migrations: plan.migrations(), plan, scenario, path: path.to_owned() })
+        Self::from_texts(path, RUN, &[("0001_add_column.sql", RUN_SQL)])
+    }
+
+    /// A scenario whose text and migration files, by name, are at hand; `path` is what messages call it.
+    ///
+    /// # Errors
+    /// When one of the texts cannot be used.
+    pub fn from_texts(path: &Path, text: &str, files: &[(&str, &str)]) -> Result<Self, ScenarioError> {
+        let scenario = read_scenario(path, text)?;
+        let files: Vec<(PathBuf, String)> =
+            files.iter().map(|(name, sql)| (PathBuf::from(name), (*sql).to_owned())).collect();
+        let plan = MigrationPlan::of(&scenario.migration, &files, &[])?;
+        let text = text.to_owned();
+        Self {
+            migrations: plan.migrations(),
+            plan,
+            scenario,
+            trace: None,
+            left_out: Vec::new(),
+            path: path.to_owned(),
+            text,
+        }
+        .checked()
     }
 
     /// A text that takes the place of the embedded default, with the embedded migrations.
@@ -122,7 +155,9 @@ impl Loaded {
         let files: Vec<(PathBuf, String)> =
             DEFAULT_MIGRATIONS.iter().map(|(name, sql)| (folder.join(name), (*sql).to_owned())).collect();
         let plan = MigrationPlan::of(&scenario.migration, &files, &[])?;
-        Ok(Self { scenario, plan, migrations: read_migrations(files.into_iter())?, path: path.to_owned() })
+        let (migrations, text) = (read_migrations(files.into_iter())?, text.to_owned());
+        Self { scenario, plan, migrations, trace: None, left_out: Vec::new(), path: path.to_owned(), text }
+            .checked()
     }
 
     /// A scenario file and the migrations beside it.
@@ -130,17 +165,23 @@ impl Loaded {
     /// # Errors
     /// When a file cannot be read or used.
     pub fn from_file(path: &Path) -> Result<Self, ScenarioError> {
-        let mut scenario = read_scenario(path, &read(path)?)?;
+        let text = read(path)?;
+        let mut scenario = read_scenario(path, &text)?;
         let beside = path.parent().unwrap_or(Path::new("."));
+        let mut left_out = Vec::new();
         if let Some(file) = &scenario.database.schema_file {
-            scenario.database.schema = read(&beside.join(file))?;
+            let path = beside.join(file);
+            let file = read_schema(&path, &read(&path)?, scenario.database.version)?;
+            (scenario.database.schema, left_out) = (file.sql, file.left_out);
         }
         let plan = MigrationPlan::read(&scenario.migration, beside)?;
         let migrations = match &scenario.migration.directory {
             Some(directory) if scenario.migration.runner.is_none() => migrations_in(&beside.join(directory))?,
             _ => plan.migrations(),
         };
-        Ok(Self { migrations, plan, scenario, path: path.to_owned() })
+        let loaded = Self { migrations, plan, scenario, trace: None, left_out, path: path.to_owned(), text }
+            .checked()?;
+        loaded.with_trace_beside(beside)
     }
 
     /// Takes the migrations of another folder instead.
@@ -152,6 +193,52 @@ impl Loaded {
         let spec = &mut self.scenario.migration;
         (spec.directory, spec.files) = (Some(folder.display().to_string()), Vec::new());
         self.plan = MigrationPlan::read(spec, Path::new("."))?;
+        Ok(self)
+    }
+
+    /// What the scenario allows and is rarely meant, in sentences.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        crate::check::warnings(&self.scenario)
+    }
+
+    /// Itself, if what it names fits its migration files.
+    fn checked(self) -> Result<Self, ScenarioError> {
+        self.none_of(crate::check::plan_problems(&self.scenario, &self.plan))?;
+        Ok(self)
+    }
+
+    /// An error that shows the problems in the scenario's text, unless there are none.
+    pub(crate) fn none_of(&self, problems: Vec<Problem>) -> Result<(), ScenarioError> {
+        match DeTable::parse(&self.text) {
+            Ok(root) if !problems.is_empty() => {
+                let faults = problems.into_iter().map(|problem| problem.located(root.get_ref())).collect();
+                Err(ScenarioError::NotAScenario(Faults::new(&self.path, &self.text, faults)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Replays a trace in place of the scenario's own traffic.
+    ///
+    /// # Errors
+    /// When the trace cannot be read.
+    pub fn replaying(mut self, trace: TraceSpec) -> Result<Self, ScenarioError> {
+        self.scenario.traffic_trace = Some(trace);
+        self.scenario.traffic.clear();
+        self.with_trace_beside(Path::new("."))
+    }
+
+    /// Reads the trace that the scenario names.
+    fn with_trace_beside(mut self, beside: &Path) -> Result<Self, ScenarioError> {
+        let Some(spec) = &self.scenario.traffic_trace else { return Ok(self) };
+        let survey = Survey::read(&beside.join(&spec.file), spec)?;
+        let database = &self.scenario.database;
+        let room = database.max_connections.saturating_sub(database.superuser_reserved_connections);
+        if self.scenario.application.is_of_trace() {
+            self.scenario.application.pool_size = survey.connections().min(room).max(1);
+        }
+        self.trace = Some(survey);
         Ok(self)
     }
 
@@ -167,7 +254,7 @@ impl Loaded {
     }
 }
 
-fn read(path: &Path) -> Result<String, ScenarioError> {
+pub(crate) fn read(path: &Path) -> Result<String, ScenarioError> {
     let unreadable = |reason| ScenarioError::Unreadable { path: path.to_owned(), reason };
     fs::read_to_string(path).map_err(unreadable)
 }

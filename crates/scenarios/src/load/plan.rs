@@ -46,7 +46,7 @@ pub struct MigrationPart {
 
 impl MigrationPlan {
     /// Reads what a scenario names, relative to the folder of its file.
-    pub(super) fn read(spec: &MigrationSpec, beside: &Path) -> Result<Self, ScenarioError> {
+    pub(crate) fn read(spec: &MigrationSpec, beside: &Path) -> Result<Self, ScenarioError> {
         let Some(directory) = &spec.directory else {
             let paths: Vec<PathBuf> = spec.files.iter().map(|file| beside.join(file)).collect();
             let texts: Result<Vec<_>, _> = paths.iter().map(|path| Ok((path.clone(), read(path)?))).collect();

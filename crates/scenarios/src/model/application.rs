@@ -40,6 +40,9 @@ pub struct ApplicationSpec {
     /// How long an instance takes to start; default 5 s.
     #[serde(default = "default_restart_time")]
     pub restart_time: Span,
+    /// What it takes for an instance that starts to be healthy; default `"health check"`, and `"statements"` for
+    /// `rehearsal node`, whose messages presuppose it.
+    pub start_check: Option<StartCheckKind>,
     /// The version that runs at first; default the first of `versions`.
     #[serde(default)]
     pub version: String,
@@ -177,6 +180,26 @@ pub enum HealthCheckConnection {
     Pool,
     /// One of its own, which counts against `max_connections`.
     Own,
+}
+
+/// What it takes for an instance that starts to be healthy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum StartCheckKind {
+    /// The health check passes, if there is one. What the version misses in the schema shows in its requests.
+    #[serde(rename = "health check")]
+    HealthCheck,
+    /// Every statement of the version can be prepared: what applications do that validate their model at the start.
+    #[serde(rename = "statements")]
+    Statements,
+}
+
+impl From<StartCheckKind> for sim_actors::StartCheck {
+    fn from(kind: StartCheckKind) -> Self {
+        match kind {
+            StartCheckKind::HealthCheck => Self::HealthCheck,
+            StartCheckKind::Statements => Self::Statements,
+        }
+    }
 }
 
 /// How an instance whose requests fail is taken out of rotation.

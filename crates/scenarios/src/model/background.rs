@@ -73,16 +73,20 @@ pub enum BackgroundWork {
 }
 
 impl BackgroundSpec {
-    /// The statements that it sends. `all` are the tables that there are, with their rows: what a dump reads if it names
-    /// none, and how its time is divided.
+    /// The statements that it sends. `all` are the tables that there are: what a dump reads if it names none, and how its
+    /// time is divided. `vacuum` says how long a worker is busy with a table.
     #[must_use]
-    pub fn script(&self, all: &[(String, u64)]) -> Vec<StatementSpec> {
+    pub fn script(
+        &self,
+        all: &[DumpedTable],
+        vacuum: impl FnOnce(&str) -> Option<Span>,
+    ) -> Vec<StatementSpec> {
         match &self.work {
             BackgroundWork::Session { statements } => statements.clone(),
             BackgroundWork::PgDump { tables, takes } => dump(tables, *takes, all),
             BackgroundWork::Autovacuum { table, takes, .. } => {
                 vec![StatementSpec {
-                    takes: takes.map(Takes::Span),
+                    takes: takes.or_else(|| vacuum(table)).map(Takes::Span),
                     ..plain(format!("VACUUM {}", quoted(table)))
                 }]
             }
@@ -99,23 +103,50 @@ fn plain(sql: String) -> StatementSpec {
     StatementSpec { sql, ..StatementSpec::default() }
 }
 
-/// What `pg_dump` does to the tables: one snapshot, all locks first, then table by table (src/bin/pg_dump/pg_dump.c,
-/// `setup_connection`, `getTables`, `dumpTableData_copy`).
-fn dump(tables: &[String], takes: Option<Span>, all: &[(String, u64)]) -> Vec<StatementSpec> {
-    let dumped: Vec<&(String, u64)> =
-        all.iter().filter(|table| tables.is_empty() || tables.contains(&table.0)).collect();
-    let weight: u128 = dumped.iter().map(|table| u128::from(table.1) + 1).sum();
+/// A table as a dump meets it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DumpedTable {
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// How many rows it has.
+    pub rows: u64,
+    /// How long it takes to be read, by the cost model.
+    pub takes: Span,
+}
+
+/// Whether a name, with or without its schema, is a table's.
+pub(crate) fn same_table(written: &str, schema: &str, table: &str) -> bool {
+    match written.split_once('.') {
+        Some((of, name)) => (of, name) == (schema, table),
+        None => written == table,
+    }
+}
+
+/// What `pg_dump` does to the tables: a look at the catalog, which takes the snapshot of the whole transaction, then all
+/// locks, then table by table (src/bin/pg_dump/pg_dump.c, `setup_connection`, `getTables`, `dumpTableData_copy`).
+fn dump(tables: &[String], takes: Option<Span>, all: &[DumpedTable]) -> Vec<StatementSpec> {
+    let is_meant = |table: &&DumpedTable| {
+        tables.is_empty() || tables.iter().any(|name| same_table(name, &table.schema, &table.name))
+    };
+    let dumped: Vec<&DumpedTable> = all.iter().filter(is_meant).collect();
+    let weight: u128 = dumped.iter().map(|table| u128::from(table.rows) + 1).sum();
     let share = |span: Span, rows: u64| {
         let part = u128::from(span.0.0) * (u128::from(rows) + 1) / weight.max(1);
-        Takes::Span(Span(sim_clock::Nanos(u64::try_from(part).unwrap_or(u64::MAX))))
+        Span(sim_clock::Nanos(u64::try_from(part).unwrap_or(u64::MAX)))
     };
     let mut script = vec![plain("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY".to_owned())];
-    script.extend(
-        dumped.iter().map(|table| plain(format!("LOCK TABLE {} IN ACCESS SHARE MODE", quoted(&table.0)))),
-    );
+    script.push(StatementSpec {
+        takes: Some(Takes::Span(Span::from_millis(1))),
+        ..plain("SELECT 1".to_owned())
+    });
+    let name = |table: &DumpedTable| quoted(&format!("{}.{}", table.schema, table.name));
+    script
+        .extend(dumped.iter().map(|table| plain(format!("LOCK TABLE {} IN ACCESS SHARE MODE", name(table)))));
     script.extend(dumped.iter().map(|table| StatementSpec {
-        takes: takes.map(|span| share(span, table.1)),
-        ..plain(format!("SELECT count(*) FROM {}", quoted(&table.0)))
+        takes: Some(Takes::Span(takes.map_or(table.takes, |span| share(span, table.rows)))),
+        ..plain(format!("SELECT count(*) FROM {}", name(table)))
     }));
     script.push(plain("COMMIT".to_owned()));
     script

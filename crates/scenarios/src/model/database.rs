@@ -116,7 +116,14 @@ pub struct TableSpec {
     /// Rows that VACUUM has still to remove; default 0.
     #[serde(default)]
     pub dead_rows: u64,
-    /// The SQL that fills it; `$1` is the number of rows. Without it the table only counts as that big: any key is
-    /// found in it, and nothing is stored.
+    /// The SQL that fills it; `$1` is the number of rows. Without it rows are locked by their keys, from 1 on,
+    /// and nothing is known of what else is in them.
     pub data: Option<String>,
+}
+
+impl TableSpec {
+    /// Whether it is about that table.
+    pub(crate) fn is_called(&self, schema: &str, table: &str) -> bool {
+        super::same_table(&self.name, schema, table)
+    }
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::units::Span;
+use crate::units::{Share, Span};
 
 /// A change of an application's version.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -26,6 +26,13 @@ pub struct DeploymentSpec {
     /// Whether each instance runs the migration when it starts, in place of one migration of its own; default no.
     #[serde(default)]
     pub migrate_on_start: bool,
+    /// What becomes of a deployment that fails; default `"roll back"`.
+    #[serde(default)]
+    pub on_failure: OnFailure,
+    /// How often an instance whose start failed is started again, after 10 s, 20 s, 40 s and so on as in Kubernetes;
+    /// default never.
+    #[serde(default)]
+    pub restarts: u32,
     /// In which order the instances change.
     #[serde(flatten)]
     pub strategy: DeploymentStrategy,
@@ -49,6 +56,18 @@ pub enum DeploymentStart {
     AfterStep(String),
 }
 
+/// What becomes of a deployment that fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum OnFailure {
+    /// The instances that were moved are moved back.
+    #[default]
+    #[serde(rename = "roll back")]
+    RollBack,
+    /// It ends where it is: some instances run the new version, the others the old one.
+    #[serde(rename = "halt")]
+    Halt,
+}
+
 /// In which order the instances change.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(tag = "strategy", rename_all = "kebab-case")]
@@ -69,6 +88,10 @@ pub enum DeploymentStrategy {
         canaries: u32,
         /// How long they are watched.
         watch: Span,
+        /// The share of their requests that may fail meanwhile; default 1 %. A canary that is unhealthy ends the
+        /// deployment, too.
+        #[serde(default = "default_most_failures")]
+        most_failures: Share,
         /// Instances at a time afterwards; default 1.
         #[serde(default = "default_batch_size")]
         #[schemars(range(min = 1))]
@@ -77,6 +100,10 @@ pub enum DeploymentStrategy {
     /// As many new instances beside the old ones, with pools of their own; traffic moves at once when all are healthy,
     /// and the old ones drain and stop.
     BlueGreen {},
+}
+
+fn default_most_failures() -> Share {
+    Share::percent(1)
 }
 
 fn default_batch_size() -> u32 {

@@ -23,6 +23,8 @@ pub struct MigrationSpec {
     #[serde(default)]
     #[schemars(schema_with = "super::schema::runner")]
     pub runner: Option<String>,
+    /// The lock against a second runner; default as the runner has it.
+    pub runner_lock: Option<RunnerLockKind>,
     /// When the migration comes into the traffic; default 0 s.
     #[serde(default)]
     pub start: Span,
@@ -44,6 +46,23 @@ pub struct MigrationSpec {
     /// What holds for single steps. The first entry that fits a step counts.
     #[serde(default)]
     pub steps: Vec<MigrationStepSpec>,
+}
+
+/// A runner's lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum RunnerLockKind {
+    /// None: two runners get in each other's way.
+    #[serde(rename = "none")]
+    None,
+    /// A session's advisory lock: a second runner waits inside `pg_advisory_lock`.
+    #[serde(rename = "advisory")]
+    Advisory,
+    /// A session's advisory lock: a second runner asks once a second.
+    #[serde(rename = "polled advisory")]
+    PolledAdvisory,
+    /// A lock on the runner's table, held by a transaction that sits idle on a connection of its own.
+    #[serde(rename = "table")]
+    Table,
 }
 
 /// What holds for single steps. A step is a transaction of the migration: a file or, outside of transactions, a

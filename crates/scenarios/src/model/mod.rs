@@ -25,15 +25,16 @@ use crate::units::Span;
 
 pub use application::{
     ApplicationSpec, EjectionSpec, HealthCheckConnection, HealthCheckSpec, RequestRetries, RequestSpec,
-    VersionSpec,
+    StartCheckKind, VersionSpec,
 };
-pub use background::{BackgroundSpec, BackgroundWork};
+pub(crate) use background::same_table;
+pub use background::{BackgroundSpec, BackgroundWork, DumpedTable};
 pub use budget::{Allowance, BudgetSpec};
 pub use changes::{DataMigrationSpec, ExpansionSpec, IdempotentSpec};
 pub use database::{DatabaseSpec, SettingsSpec, TableSpec};
-pub use deployment::{DeploymentSpec, DeploymentStart, DeploymentStrategy};
+pub use deployment::{DeploymentSpec, DeploymentStart, DeploymentStrategy, OnFailure};
 pub use keys::KeySpec;
-pub use migration::{MigrationSpec, MigrationStepSpec};
+pub use migration::{MigrationSpec, MigrationStepSpec, RunnerLockKind};
 pub use retry::{
     Attempt, Backoff, Jitter, PRESETS, Preset, PresetName, RetryPlan, RetryPolicy, RetrySpec, Tries, preset,
 };
@@ -58,7 +59,9 @@ pub struct Scenario {
     /// What the tables hold in production.
     #[serde(default)]
     pub tables: Vec<TableSpec>,
-    /// The application whose schema is migrated.
+    /// The application whose schema is migrated. A scenario with `traffic_trace` may leave it out: then the trace's
+    /// sessions are there by themselves.
+    #[serde(default = "ApplicationSpec::of_trace")]
     pub application: ApplicationSpec,
     /// Other applications that use the same database.
     #[serde(default)]

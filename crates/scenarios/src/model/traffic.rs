@@ -1,8 +1,11 @@
 //! How requests arrive.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::{ApplicationSpec, SettingsSpec, VersionSpec};
 use crate::units::{Span, TimeOfDay};
 
 /// How often a request arrives. A request may have several entries: they add up.
@@ -67,7 +70,8 @@ pub struct DailyPoint(pub TimeOfDay, #[schemars(range(min = 0))] pub f64);
 pub struct TraceSpec {
     /// The trace, relative to this file; `.gz` is understood.
     pub file: String,
-    /// The application whose pools serve it; default the one that is migrated.
+    /// The application whose pools serve it; default the one that is migrated. A scenario without `application` gives it as
+    /// many connections as it had sessions.
     pub application: Option<String>,
     /// The part of it that is replayed, from the trace's start; default all.
     #[serde(default)]
@@ -81,6 +85,37 @@ pub struct TraceSpec {
     #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1_000_000))]
     pub scale: f64,
 }
+
+impl ApplicationSpec {
+    /// The sessions of a trace by themselves, where a scenario has no application: as many connections as there were.
+    pub(super) fn of_trace() -> Self {
+        let version = VersionSpec { name: RECORDED.to_owned(), requests: Vec::new() };
+        Self {
+            name: "trace".to_owned(),
+            instances: 1,
+            pool_size: 1,
+            acquire_timeout: Span::from_secs(30),
+            retries: None,
+            settings: SettingsSpec::default(),
+            health_check: None,
+            ejection: None,
+            drain_timeout: Span::from_secs(10),
+            start_check: None,
+            restart_time: Span::from_secs(5),
+            version: version.name.clone(),
+            versions: vec![version],
+            fails_health_check: BTreeMap::new(),
+        }
+    }
+
+    /// Whether it is that.
+    pub(crate) fn is_of_trace(&self) -> bool {
+        self.versions.len() == 1 && self.version == RECORDED && self.versions[0].requests.is_empty()
+    }
+}
+
+/// The version that the sessions of a trace run.
+const RECORDED: &str = "(recorded)";
 
 fn default_factor() -> f64 {
     1.0

@@ -1,7 +1,7 @@
 //! What is collected while a scenario runs, from the event log: in memory that does not grow with
 //! the time that is simulated.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use reports::{Bar, MigrationStatement, RequestClass, Series, Track};
 use sim_actors::{DeploymentPhase, Event, Failed, StatementStep};
@@ -158,21 +158,32 @@ pub(super) struct Collector {
     intervals: Vec<Interval>,
     length: Option<Nanos>,
     pub(super) pools: BTreeMap<ActorId, PoolTally>,
+    /// Connections in use and requests queued, over all pools.
+    in_pools: (u32, u32),
     waiting: BTreeMap<SessionId, (Nanos, LockTag, LockMode)>,
     pub(super) waits: Vec<(LockTag, LockMode, Waits)>,
-    migration_session: Option<SessionId>,
-    migration_waits: Nanos,
+    /// What the sessions that run migrations have waited since their statements began.
+    migration_waits: BTreeMap<SessionId, Nanos>,
+    /// Whose statement each is.
+    pub(super) statement_sessions: Vec<SessionId>,
     pub(super) statements: Vec<MigrationStatement>,
+    /// The migration's pauses: from when, for how long.
+    pub(super) pauses: Vec<(Nanos, Nanos)>,
     tracks: BTreeMap<ActorId, Track>,
+    /// Whose each session is.
+    owners: Vec<ActorId>,
+    /// The background sessions that are in a transaction, by actor.
+    in_transaction: BTreeSet<ActorId>,
     pub(super) connections: (u32, u64),
 }
 
 impl Collector {
-    pub(super) fn new(classes: usize, migration: SessionId, connections: u32, refused: u32) -> Self {
+    pub(super) fn new(classes: usize, owners: Vec<ActorId>, refused: u32) -> Self {
+        let connections = u32::try_from(owners.len()).unwrap_or(u32::MAX);
         Self {
             classes: (0..classes).map(|_| Class::default()).collect(),
-            migration_session: Some(migration),
             connections: (connections, u64::from(refused)),
+            owners,
             ..Self::default()
         }
     }
@@ -206,10 +217,14 @@ impl Collector {
     fn pool(&mut self, now: Nanos, actor: ActorId, change: impl FnOnce(&mut PoolTally)) {
         let pool = self.pools.entry(actor).or_default();
         pool.changes(now);
+        let before = (pool.in_use, pool.queued);
         change(pool);
         pool.settle(now);
-        let (in_use, queued) =
-            self.pools.values().fold((0, 0), |sum, pool| (sum.0 + pool.in_use, sum.1 + pool.queued));
+        let after = (pool.in_use, pool.queued);
+        let sum = |sum: u32, before: u32, after: u32| (sum + after).saturating_sub(before);
+        let in_use = sum(self.in_pools.0, before.0, after.0);
+        let queued = sum(self.in_pools.1, before.1, after.1);
+        self.in_pools = (in_use, queued);
         let interval = self.interval(now);
         interval.in_use = interval.in_use.max(in_use);
         interval.queued = interval.queued.max(queued);
@@ -237,6 +252,7 @@ impl Collector {
                 let cause = failed.map(|failed| match failed {
                     Failed::Database(state) => state.to_string(),
                     Failed::PoolTimeout => "pool timeout".to_owned(),
+                    Failed::NotServed => "not served".to_owned(),
                 });
                 self.end(now, *request, (*latency, *own), cause);
             }
@@ -245,10 +261,17 @@ impl Collector {
                 self.connections.0 = self.connections.0.max(*open);
                 self.connections.1 += u64::from(*refused);
             }
-            Event::Migration { step, .. } => self.migration(now, *step),
+            Event::Migration { session, statement, step } => {
+                self.migration(now, *session, *statement as usize, *step);
+            }
             Event::Background { step, .. } => self.background(now, actor, name, *step),
             Event::Deployment { phase, .. } => self.deployment(now, actor, name, *phase),
-            Event::Pauses { .. } | Event::Rotation { .. } | Event::Blocked { .. } => {}
+            Event::Pauses { span } => {
+                if self.pauses.len() < MOST_BARS {
+                    self.pauses.push((now, *span));
+                }
+            }
+            Event::Rotation { .. } | Event::Blocked { .. } => {}
         }
     }
 
@@ -266,6 +289,9 @@ impl Collector {
     }
 
     fn lock(&mut self, now: Nanos, event: &transactions::Event) {
+        if matches!(event.kind, EventKind::Committed | EventKind::RolledBack | EventKind::Terminated) {
+            self.leaves(now, event.session);
+        }
         match event.kind {
             EventKind::Waits => {
                 self.waiting.insert(event.session, (now, event.tag, event.mode));
@@ -277,8 +303,8 @@ impl Collector {
             _ => {
                 let Some((since, tag, mode)) = self.waiting.remove(&event.session) else { return };
                 let span = now - since;
-                if Some(event.session) == self.migration_session {
-                    self.migration_waits += span;
+                if let Some(waits) = self.migration_waits.get_mut(&event.session) {
+                    *waits += span;
                 }
                 let kind = kind_of(tag);
                 let known = self.waits.iter_mut().find(|one| one.1 == mode && kind_of(one.0) == kind);
@@ -297,19 +323,22 @@ impl Collector {
         }
     }
 
-    fn migration(&mut self, now: Nanos, step: StatementStep) {
+    fn migration(&mut self, now: Nanos, session: SessionId, number: usize, step: StatementStep) {
         if step == StatementStep::Begins {
-            self.migration_waits = Nanos::ZERO;
-            let (sql, failure) = (String::new(), None);
+            self.migration_waits.insert(session, Nanos::ZERO);
+            self.statement_sessions.push(session);
+            let (sql, by, failure) = (String::new(), String::new(), None);
             self.statements.push(MigrationStatement {
                 sql,
+                by,
                 start_ms: ms(now),
                 end_ms: None,
                 waited_ms: 0.0,
                 failure,
             });
-        } else if let Some(last) = self.statements.last_mut() {
-            (last.end_ms, last.waited_ms) = (Some(ms(now)), ms(self.migration_waits));
+        } else if let Some(last) = number.checked_sub(1).and_then(|at| self.statements.get_mut(at)) {
+            let waited = self.migration_waits.remove(&session).unwrap_or_default();
+            (last.end_ms, last.waited_ms) = (Some(ms(now)), ms(waited));
             if let StatementStep::Fails(state) = step {
                 last.failure = Some(state.to_string());
             }
@@ -322,38 +351,48 @@ impl Collector {
     }
 
     fn background(&mut self, now: Nanos, actor: ActorId, name: &str, step: StatementStep) {
+        if step == StatementStep::Begins {
+            self.in_transaction.insert(actor);
+        }
+        let stays = self.in_transaction.contains(&actor);
         let bars = self.track(actor, name, "background");
+        close(bars, now);
         if bars.len() >= MOST_BARS {
             return;
         }
-        if let Some(last) = bars.last_mut().filter(|bar| bar.to_ms.is_infinite()) {
-            last.to_ms = ms(now);
+        if let StatementStep::Fails(code) = step {
+            bars.push(Bar { to_ms: ms(now), ..open_bar(now, &code.to_string(), "failed") });
         }
-        let (label, state) = match step {
-            StatementStep::Begins => ("statement".to_owned(), "works"),
-            StatementStep::Succeeds => ("between statements".to_owned(), "idle"),
-            StatementStep::Fails(code) => (code.to_string(), "failed"),
-        };
-        bars.push(Bar { from_ms: ms(now), to_ms: f64::INFINITY, label, state: state.to_owned() });
+        match step {
+            StatementStep::Begins => bars.push(open_bar(now, "statement", "works")),
+            _ if stays => bars.push(open_bar(now, "idle in transaction", "idle")),
+            _ => {}
+        }
+    }
+
+    /// A session's transaction has ended: if its statement has, too, it is not idle in it any more.
+    fn leaves(&mut self, now: Nanos, session: SessionId) {
+        let Some(actor) = self.owners.get(session.0 as usize) else { return };
+        if self.in_transaction.remove(actor)
+            && let Some(track) = self.tracks.get_mut(actor)
+            && track.bars.last().is_some_and(|bar| bar.state == "idle")
+        {
+            close(&mut track.bars, now);
+        }
     }
 
     fn deployment(&mut self, now: Nanos, actor: ActorId, name: &str, phase: DeploymentPhase) {
         let bars = self.track(actor, name, "deployment");
-        if let Some(last) = bars.last_mut().filter(|bar| bar.to_ms.is_infinite()) {
-            last.to_ms = ms(now);
-        }
-        let state = match phase {
-            DeploymentPhase::Draining => "draining",
-            DeploymentPhase::Starting => "starting",
-            DeploymentPhase::Healthy => "serving",
-            DeploymentPhase::Unhealthy => "failed",
+        close(bars, now);
+        let (label, state) = match phase {
+            DeploymentPhase::Draining => ("draining", "draining"),
+            DeploymentPhase::Starting => ("starting", "starting"),
+            DeploymentPhase::Healthy => ("serving", "serving"),
+            DeploymentPhase::Unhealthy => ("failed", "failed"),
+            DeploymentPhase::Held => ("migrating", "starting"),
+            DeploymentPhase::Stopped => ("stopped", "sleeps"),
         };
-        bars.push(Bar {
-            from_ms: ms(now),
-            to_ms: f64::INFINITY,
-            label: state.to_owned(),
-            state: state.to_owned(),
-        });
+        bars.push(open_bar(now, label, state));
     }
 
     /// Ends everything that is under way and gives classes, the whole, the series and the tracks.
@@ -398,6 +437,18 @@ impl Collector {
             pool_in_use: self.intervals.iter().map(|one| one.in_use).collect(),
             pool_queue: self.intervals.iter().map(|one| one.queued).collect(),
         }
+    }
+}
+
+/// A bar that has not ended yet.
+fn open_bar(now: Nanos, label: &str, state: &str) -> Bar {
+    Bar { from_ms: ms(now), to_ms: f64::INFINITY, label: label.to_owned(), state: state.to_owned() }
+}
+
+/// Ends the last bar, if it has not ended.
+fn close(bars: &mut [Bar], now: Nanos) {
+    if let Some(last) = bars.last_mut().filter(|bar| bar.to_ms.is_infinite()) {
+        last.to_ms = ms(now);
     }
 }
 

@@ -7,31 +7,51 @@
 
 mod collect;
 mod histogram;
+mod seeds;
+mod sight;
 mod story;
 mod waits;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use reports::{
-    Assumption, Bar, Basis, Budget, Connections, Figure, Migration, PoolUse, Report, Track, Unit, Verdict,
+    Assumption, Bar, Basis, Budget, Connections, Deployment, Figure, Migration, PoolUse, Report, Track, Unit,
+    Verdict,
 };
 use sim_actors::coordinator::Failure;
 use sim_actors::coordinator::coroutine::Coroutine;
-use sim_actors::{Event, MigrationCoordinator, Player, RunMode};
-use sim_clock::{ActorId, Nanos, Scheduler, Seed};
+use sim_actors::{Event, MigrationCoordinator, Player, RunMode, StartCheck};
+use sim_clock::{ActorId, Gate, Nanos, Scheduler, Seed};
 
-use crate::cast::{Cast, SERVER};
+use crate::cast::{Cast, Instance, RequestKind, SERVER, request_kinds};
 use crate::load::{Loaded, ScenarioError};
-use crate::model::{Allowance, Scenario};
+use crate::model::{Allowance, ApplicationSpec, Scenario};
 use crate::rehearse::EventObserver;
 use crate::world::World;
 
 use collect::{Collector, ms};
-use story::Outcome;
+pub(crate) use story::files;
+use story::{Outcome, Play};
 
 /// No rehearsal goes on for longer than a week.
 const HORIZON: Nanos = Nanos::from_secs(7 * 86_400);
+
+pub use seeds::{Workers, run_seeds};
+pub use sight::{Does, SessionObserver, Sight};
+
+/// Whoever looks on while a scenario is carried out.
+#[derive(Default)]
+pub struct Onlooker {
+    /// Sees every event.
+    pub observer: Option<Rc<EventObserver>>,
+    /// Sees every statement and wait of every session. What it sees at an instant, it sees before `observer` sees the
+    /// events of that instant.
+    pub sessions: Option<Rc<SessionObserver>>,
+    /// Is asked before each instant whether to go on. The report on a run that it ended is marked as cut.
+    pub goes_on: Option<Gate>,
+}
 
 /// Carries a scenario out and reports on it; `observer` sees every event.
 ///
@@ -42,31 +62,43 @@ pub fn run(
     mode: RunMode,
     observer: Option<Rc<EventObserver>>,
 ) -> Result<Report, ScenarioError> {
+    run_before(loaded, mode, Onlooker { observer, ..Onlooker::default() })
+}
+
+/// [`run`] before an onlooker who may end it early.
+///
+/// # Errors
+/// When the scenario's own SQL fails, or its statements do not fit its schema.
+pub fn run_before(loaded: &Loaded, mode: RunMode, onlooker: Onlooker) -> Result<Report, ScenarioError> {
+    let Onlooker { observer, sessions: watching, goes_on } = onlooker;
     let scenario = &loaded.scenario;
     let mut world = World::new(loaded)?;
     world.apply_earlier(loaded)?;
+    loaded.none_of(crate::check::schema_problems(loaded, &world.database))?;
     world.fill_tables(loaded)?;
     world.must_serve(loaded)?;
     let mut scheduler = Scheduler::new(HORIZON);
-    let mut cast = Cast::gather(loaded, &world, true, &mut scheduler);
+    let mut cast = Cast::gather(loaded, &world, true, StartCheck::HealthCheck, &mut scheduler);
     cast.watched = true;
     let coordinator = cast.next_actor();
     let session = cast.connect("migration", coordinator);
-    let fleet = cast.fleet(&world);
-    let versions = scenario.application.versions.iter().map(|version| version.name.clone()).collect();
-    let (files, told) = (loaded.plan.files.clone(), scenario.clone());
+    let fleet = cast.fleet(scenario, |_| true);
+    let play = Rc::new(Play::new(loaded, &world)?);
+    let starts = play.starts();
     let chance = Seed(scenario.seed).stream("jitter");
-    let story = Coroutine::new(chance, |port| story::tell(port, files, told));
-    cast.players
-        .push(Player::Coordinator(MigrationCoordinator::new(story, SERVER, session, fleet, versions)));
-    scheduler.set_timer(scenario.migration.start.0, coordinator, 0);
+    let telling = Rc::clone(&play);
+    let story = Coroutine::new(chance, |port| story::tell(port, telling));
+    let coordinating = MigrationCoordinator::new(story, SERVER, session, fleet);
+    cast.players.push(Player::Coordinator(coordinating.connecting_with(cast.settings)));
+    scheduler.set_timer(starts, coordinator, 0);
 
     let mut names = cast.names.clone();
     names.push("migration".to_owned());
-    let texts = std::mem::take(&mut cast.texts);
-    let sessions = cast.session_names(&names);
-    let connections = u32::try_from(cast.clients.len()).unwrap_or(u32::MAX);
-    let collector = Collector::new(scenario.traffic.len(), session, connections, cast.refused);
+    let (texts, told) = (Rc::new(std::mem::take(&mut cast.texts)), std::mem::take(&mut cast.told));
+    cast.witness = watching.map(|observer| sight::witness(observer, Rc::clone(&texts)));
+    let (kinds, instances) = (request_kinds(scenario), cast.instances.clone());
+    let recorded = loaded.trace.as_ref().map_or(0, |trace| trace.classes.len());
+    let collector = Collector::new(kinds.len() + recorded, cast.clients.clone(), cast.refused);
     let collector = Rc::new(RefCell::new(collector));
     let (taking, actors) = (Rc::clone(&collector), names.clone());
     scheduler.log.observe(Box::new(move |at, actor: ActorId, event: &Event| {
@@ -76,11 +108,33 @@ pub fn run(
             observer(at, name, event);
         }
     }));
+    if let Some(gate) = goes_on {
+        scheduler.guard(gate);
+    }
     let players = cast.take_stage(session);
     let players = sim_actors::run(mode, players, &mut scheduler);
     scheduler.log.unobserve();
     let mut collector = collector.borrow_mut();
-    let stage = Stage { scenario, loaded, texts, sessions, names, migration: session, end: scheduler.now() };
+    let (end, interrupted) = (scheduler.now(), scheduler.was_interrupted());
+    let sessions = players.iter().find_map(|player| match player {
+        Player::Server(server) => Some(server.sessions()),
+        _ => None,
+    });
+    let sessions = sessions.unwrap_or_default();
+    let stage = Stage {
+        scenario,
+        loaded,
+        told,
+        texts,
+        sessions,
+        names,
+        kinds,
+        instances,
+        migration: session,
+        end,
+        interrupted,
+        play,
+    };
     Ok(report(&stage, &mut collector, players))
 }
 
@@ -88,13 +142,43 @@ pub fn run(
 struct Stage<'a> {
     scenario: &'a Scenario,
     loaded: &'a Loaded,
-    texts: std::collections::BTreeMap<sql_engine::StatementId, String>,
+    /// What has to be said about the recording.
+    told: (Vec<Assumption>, Vec<String>),
+    texts: Rc<BTreeMap<sql_engine::StatementId, String>>,
     /// Whose each session is, by number.
     sessions: Vec<(String, ActorId)>,
     /// The actors' names.
     names: Vec<String>,
+    /// What arrives.
+    kinds: Vec<RequestKind>,
+    /// The instances of all applications.
+    instances: Vec<Instance>,
     migration: transactions::SessionId,
     end: Nanos,
+    /// Whether the onlooker ended the run.
+    interrupted: bool,
+    play: Rc<Play>,
+}
+
+impl Stage<'_> {
+    /// Why the report does not tell of the whole run.
+    fn cut(&self, is_over: bool) -> Option<String> {
+        let at = reports::units::duration(ms(self.end));
+        if self.interrupted {
+            return Some(format!(
+                "interrupted after {at} of virtual time. What would have come later is missing."
+            ));
+        }
+        (!is_over).then(|| format!("nothing more can happen after {at}, and no run is longer than a week."))
+    }
+}
+
+impl Stage<'_> {
+    /// The application that an actor is an instance of.
+    fn application_of(&self, actor: ActorId) -> Option<&ApplicationSpec> {
+        let instance = self.instances.iter().find(|instance| instance.actor == actor)?;
+        self.scenario.all_applications().nth(instance.application)
+    }
 }
 
 type Players = Vec<Player<Result<Outcome, Failure>>>;
@@ -102,8 +186,11 @@ type Players = Vec<Player<Result<Outcome, Failure>>>;
 fn report(stage: &Stage<'_>, collector: &mut Collector, players: Players) -> Report {
     let (scenario, end) = (stage.scenario, stage.end);
     let (mut watch, mut outcome, mut waits) = (sim_actors::WaitWatch::default(), None, Vec::new());
-    let kinds: Vec<String> =
-        scenario.traffic.iter().map(|one| format!("{}/{}", scenario.application.name, one.request)).collect();
+    let mut kinds: Vec<String> = stage.kinds.iter().map(|kind| kind.title(scenario)).collect();
+    if let Some(trace) = &stage.loaded.trace {
+        let serves = scenario.application_named(trace.application()).map_or("trace", |one| one.name.as_str());
+        kinds.extend(trace.classes.iter().map(|class| format!("{serves}/{class}")));
+    }
     let (mut classes, overall, series, mut gantt) = collector.finish(end, &kinds);
     for player in players {
         match player {
@@ -119,10 +206,15 @@ fn report(stage: &Stage<'_>, collector: &mut Collector, players: Players) -> Rep
             _ => {}
         }
     }
+    let cut = stage.cut(outcome.is_some());
+    let outcome = outcome.or_else(|| stage.play.ended().map(Ok));
     classes.sort_by(|a, b| b.longest_stall_ms.total_cmp(&a.longest_stall_ms));
     let pools = pools(stage, collector);
-    let migration = migration(collector, outcome, end);
-    gantt.insert(0, migration_track(&migration, end));
+    let told_of = outcome.as_ref().and_then(|outcome| outcome.as_ref().ok().cloned());
+    let told_of = told_of.unwrap_or_else(|| stage.play.so_far());
+    let deployments = deployments(scenario, &told_of.deployments);
+    let migration = migration(stage, collector, outcome);
+    gantt.splice(0..0, migration_tracks(&migration, &collector.pauses, end));
     let told = waits::tell(stage, collector, &watch);
     let mut report = Report {
         scenario: stage.loaded.name(),
@@ -130,7 +222,7 @@ fn report(stage: &Stage<'_>, collector: &mut Collector, players: Players) -> Rep
         seed: scenario.seed,
         postgres: scenario.database.version,
         span_ms: ms(end),
-        cut: None,
+        cut,
         verdict: Verdict {
             within_budget: false,
             headline: String::new(),
@@ -148,24 +240,29 @@ fn report(stage: &Stage<'_>, collector: &mut Collector, players: Players) -> Rep
             refused: collector.connections.1,
         },
         migration,
+        deployments,
         blame: told.blame,
         chain: told.chain,
         worst_moment: told.worst,
         series,
         gantt,
-        assumptions: assumptions(scenario),
-        not_modelled: not_modelled(scenario),
+        assumptions: stage.told.0.iter().cloned().chain(assumptions(scenario)).collect(),
+        not_modelled: [NOT_MODELLED.to_owned()]
+            .into_iter()
+            .chain(stage.loaded.left_out.iter().cloned())
+            .chain(stage.told.1.iter().cloned())
+            .collect(),
     };
     report.verdict = reports::judge(&report, &budget(scenario));
     report
 }
 
 fn pools(stage: &Stage<'_>, collector: &Collector) -> Vec<PoolUse> {
-    let size = stage.scenario.application.pool_size;
+    let size = |actor: ActorId| stage.application_of(actor).map_or(0, |application| application.pool_size);
     let span = u128::from(stage.end.0.max(1));
     let of = |(actor, pool): (&ActorId, &collect::PoolTally)| PoolUse {
         instance: stage.names.get(actor.0 as usize).cloned().unwrap_or_default(),
-        size,
+        size: size(*actor),
         mean_in_use: mean(pool.used, span),
         peak_in_use: pool.peak_in_use,
         peak_queue: pool.peak_queue,
@@ -180,8 +277,31 @@ fn mean(sum: u128, span: u128) -> f64 {
     sum as f64 / span as f64
 }
 
-fn migration(collector: &mut Collector, outcome: Option<Result<Outcome, Failure>>, end: Nanos) -> Migration {
-    let statements = std::mem::take(&mut collector.statements);
+/// What became of the deployments.
+fn deployments(scenario: &Scenario, told: &[story::Deployed]) -> Vec<Deployment> {
+    let of = |told: &story::Deployed| {
+        let spec = &scenario.deployments[told.place];
+        Deployment {
+            application: spec.application.clone().unwrap_or_else(|| scenario.application.name.clone()),
+            version: spec.to.clone(),
+            start_ms: ms(told.span.0),
+            end_ms: told.span.1.map(ms),
+            failure: told.failure.clone(),
+        }
+    };
+    told.iter().map(of).collect()
+}
+
+fn migration(
+    stage: &Stage<'_>,
+    collector: &mut Collector,
+    outcome: Option<Result<Outcome, Failure>>,
+) -> Migration {
+    let end = stage.end;
+    let mut statements = std::mem::take(&mut collector.statements);
+    for (statement, session) in statements.iter_mut().zip(&collector.statement_sessions) {
+        statement.by = stage.sessions.get(session.0 as usize).map_or_else(String::new, |one| one.0.clone());
+    }
     let start_ms = statements.first().map_or(0.0, |first| first.start_ms);
     let outcome = match outcome {
         None => {
@@ -204,20 +324,42 @@ fn migration(collector: &mut Collector, outcome: Option<Result<Outcome, Failure>
     }
 }
 
-fn migration_track(migration: &Migration, end: Nanos) -> Track {
-    let mut bars = Vec::new();
+/// A track for each session that ran migrations.
+fn migration_tracks(migration: &Migration, pauses: &[(Nanos, Nanos)], end: Nanos) -> Vec<Track> {
+    let mut names: Vec<&str> = vec!["migration"];
     for statement in &migration.statements {
+        if !names.contains(&statement.by.as_str()) {
+            names.push(&statement.by);
+        }
+    }
+    let paused = |name: &str| if name == "migration" { pauses } else { &[] };
+    names.into_iter().map(|name| migration_track(migration, name, paused(name), end)).collect()
+}
+
+/// What a session that migrates did when: a wait that failed ends in a stroke, pauses between attempts are there too.
+fn migration_track(migration: &Migration, name: &str, pauses: &[(Nanos, Nanos)], end: Nanos) -> Track {
+    let mut bars = Vec::new();
+    let mut bar = |from_ms: f64, to_ms: f64, label: &str, state: &str| {
+        if to_ms > from_ms || state == "failed" {
+            bars.push(Bar { from_ms, to_ms, label: label.to_owned(), state: state.to_owned() });
+        }
+    };
+    for statement in migration.statements.iter().filter(|statement| statement.by == name) {
         let to_ms = statement.end_ms.unwrap_or(ms(end));
         let granted = (statement.start_ms + statement.waited_ms).min(to_ms);
-        let mut bar = |from_ms: f64, to_ms: f64, state: &str| {
-            if to_ms > from_ms {
-                bars.push(Bar { from_ms, to_ms, label: statement.sql.clone(), state: state.to_owned() });
-            }
-        };
-        bar(statement.start_ms, granted, "waits");
-        bar(granted, to_ms, if statement.failure.is_some() { "failed" } else { "works" });
+        bar(statement.start_ms, granted, &statement.sql, "waits");
+        match &statement.failure {
+            Some(code) => bar(granted, to_ms, &format!("{code}: {}", statement.sql), "failed"),
+            None => bar(granted, to_ms, &statement.sql, "works"),
+        }
     }
-    Track { name: "migration".to_owned(), kind: "migration".to_owned(), bars }
+    // What comes after the migration is the run's cooling down.
+    let last_ms = migration.end_ms.unwrap_or(f64::INFINITY);
+    for (from, span) in pauses.iter().filter(|pause| ms(pause.0) < last_ms) {
+        bar(ms(*from), ms(*from + *span).min(ms(end)), "pause", "sleeps");
+    }
+    bars.sort_by(|a, b| a.from_ms.total_cmp(&b.from_ms));
+    Track { name: name.to_owned(), kind: "migration".to_owned(), bars }
 }
 
 fn budget(scenario: &Scenario) -> Budget {
@@ -245,11 +387,21 @@ fn assumptions(scenario: &Scenario) -> Vec<Assumption> {
     for (name, span) in &scenario.database.rates {
         add(format!("database.rates.{name}"), span.to_string(), "a rate of the scenario's author");
     }
-    let versions = scenario.application.versions.iter().flat_map(|version| &version.requests);
-    let modelled = versions.flat_map(|request| &request.statements).filter(|one| one.takes.is_none()).count();
+    let versions = scenario.all_applications().flat_map(|application| &application.versions);
+    let modelled = versions
+        .flat_map(|version| &version.requests)
+        .flat_map(|request| &request.statements)
+        .filter(|one| one.takes.is_none())
+        .count();
     if modelled > 0 {
         let note = "statements without `takes` take as long as the cost model has it";
         add("service times".to_owned(), format!("{modelled} statements by the cost model"), note);
+    }
+    let unknown = scenario.tables.iter().filter(|table| table.data.is_none()).count();
+    if unknown > 0 {
+        let note = "conditions on other columns than the key are taken to hold, constraints to be satisfied; \
+                    a parameter stands for one row of a unique index, otherwise for three";
+        add("what is in the rows".to_owned(), format!("{unknown} tables without `data`"), note);
     }
     add(
         "work of the migration".to_owned(),
@@ -259,34 +411,6 @@ fn assumptions(scenario: &Scenario) -> Vec<Assumption> {
     list
 }
 
-/// What the scenario has and the simulation leaves out.
-fn not_modelled(scenario: &Scenario) -> Vec<String> {
-    let mut list =
-        vec!["CPU and I/O contention between statements, replication lag, the planner's choices".to_owned()];
-    let mut leave_out = |is_there: bool, what: &str| {
-        if is_there {
-            list.push(format!("{what}: in the scenario, but not simulated yet"));
-        }
-    };
-    leave_out(!scenario.applications.is_empty(), "[[applications]]");
-    leave_out(scenario.traffic_trace.is_some(), "[traffic_trace]");
-    leave_out(scenario.database.statement_overhead.0 > Nanos::ZERO, "database.statement_overhead");
-    leave_out(scenario.migration.batch_size.is_some(), "migration.batch_size");
-    leave_out(
-        scenario.tables.iter().any(|table| table.data.is_none()),
-        "tables without `data`: they are empty",
-    );
-    let simulated = |deployment: &crate::model::DeploymentSpec| {
-        use crate::model::{DeploymentStart, DeploymentStrategy};
-        matches!(deployment.start, DeploymentStart::Before | DeploymentStart::After)
-            && matches!(deployment.strategy, DeploymentStrategy::Rolling { batch_size: 1 })
-            && !deployment.migrate_on_start
-            && !deployment.fails_health_check
-    };
-    let others = scenario.deployments.iter().any(|deployment| !simulated(deployment));
-    leave_out(
-        others,
-        "deployments other than rolling ones, one instance at a time, before or after the migration",
-    );
-    list
-}
+/// What no scenario can ask for yet.
+const NOT_MODELLED: &str =
+    "CPU and I/O contention between statements, replication lag, the planner's choices";

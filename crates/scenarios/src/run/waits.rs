@@ -35,7 +35,7 @@ pub(super) fn lock_waits(database: &Database, waits: &[(LockTag, LockMode, Waits
     list
 }
 
-fn fold(sql: &str) -> String {
+pub(super) fn fold(sql: &str) -> String {
     sql.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -52,11 +52,7 @@ impl Stage<'_> {
     }
 
     fn is_request(&self, session: SessionId) -> bool {
-        let is_instance = |name: &str| {
-            let number = name.strip_prefix(self.scenario.application.name.as_str());
-            number.and_then(|rest| rest.strip_prefix('-')).is_some_and(|rest| rest.parse::<u32>().is_ok())
-        };
-        self.sessions.get(session.0 as usize).is_none_or(|one| is_instance(&one.0))
+        self.sessions.get(session.0 as usize).is_some_and(|one| self.application_of(one.1).is_some())
     }
 
     fn text(&self, sent: Option<&Sent>) -> String {
@@ -74,13 +70,16 @@ impl Stage<'_> {
 
     /// The class of requests that a statement belongs to.
     fn label(&self, session: SessionId, text: &str) -> (String, &'static str) {
-        if session == self.migration {
+        let of = |session: SessionId| self.sessions.get(session.0 as usize).map(|one| one.1);
+        if of(session).is_some() && of(session) == of(self.migration) {
             return ("migration".to_owned(), "migration");
         }
         if !self.is_request(session) {
             return (self.name(session).to_owned(), "background");
         }
-        let application = &self.scenario.application;
+        let actor = self.sessions.get(session.0 as usize).map(|one| one.1);
+        let application =
+            actor.and_then(|actor| self.application_of(actor)).unwrap_or(&self.scenario.application);
         let requests = application.versions.iter().flat_map(|version| &version.requests);
         let mut of =
             requests.filter(|one| one.statements.iter().any(|statement| fold(&statement.sql) == text));
@@ -138,10 +137,13 @@ fn chain(stage: &Stage<'_>, watch: &WaitWatch) -> Vec<ChainLink> {
     let mut links = Vec::new();
     // Of those who waited equally long the first: `max_by_key` would take the last.
     let mut at = requests.rev_max(|one| one.waited);
+    let mut told: Vec<SessionId> = Vec::new();
     while let Some(link) = at {
-        if links.len() > waiting.len() {
+        // A deadlock that nobody has found yet is a chain without an end.
+        if told.contains(&link.session) {
             break;
         }
+        told.push(link.session);
         let next = link.blockers.first().copied();
         links.push(ChainLink {
             session: stage.name(link.session).to_owned(),

@@ -50,7 +50,8 @@ impl Catalog {
     }
 
     fn apply(&mut self, change: &Change) {
-        self.generation += 1;
+        self.generation = self.clock.get() + 1;
+        self.clock.set(self.generation);
         match change {
             Change::Relation(id, value) => {
                 let old = self.relations.get(id).cloned();
@@ -129,11 +130,7 @@ impl Catalog {
     }
 }
 
-fn put<K: Ord + Clone, V: Clone>(
-    map: &mut crate::persistent::PersistentMap<K, V>,
-    key: &K,
-    value: &Option<V>,
-) {
+fn put<K: Ord + Clone, V: Clone>(map: &mut persistent::PersistentMap<K, V>, key: &K, value: &Option<V>) {
     match value {
         Some(value) => map.insert(key.clone(), value.clone()),
         None => map.remove(key),

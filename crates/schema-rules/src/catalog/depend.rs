@@ -1,7 +1,7 @@
 //! What depends on what: `pg_depend`, `pg_inherits` and the lists that PostgreSQL reads off its other catalogs.
 
 use super::{ConstraintKind, DependencyKind, ObjectAddress, Oid, Relation, RelationId};
-use crate::persistent::PersistentMap;
+use persistent::PersistentMap;
 
 /// One row of `pg_depend`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

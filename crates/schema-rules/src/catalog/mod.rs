@@ -29,7 +29,7 @@ pub use object::{ColumnNumber, DependencyKind, ObjectAddress, ObjectClass, Oid, 
 pub use relation::*;
 pub use types::*;
 
-use crate::persistent::PersistentMap;
+use persistent::PersistentMap;
 
 /// A name as the server has it: folded, cut to 63 bytes.
 pub type Name = Rc<str>;
@@ -78,6 +78,9 @@ pub struct Catalog {
     sizes: PersistentMap<RelationId, RelationSize>,
     /// Counts changes: whoever has compiled something against the catalog compares it.
     generation: u64,
+    /// Where generations come from: one clock for a catalog and all copies, so that none has the number of another
+    /// whose contents differ.
+    clock: Rc<Cell<u64>>,
     changes: Vec<Change>,
     counters: Rc<Counters>,
 }
@@ -111,6 +114,7 @@ impl Catalog {
             depend: depend::Dependencies::default(),
             sizes: PersistentMap::default(),
             generation: 0,
+            clock: Rc::default(),
             changes: Vec::new(),
             counters: Rc::default(),
         };
@@ -126,7 +130,8 @@ impl Catalog {
         Self { counters: Rc::new(Counters::clone(&self.counters)), ..self.clone() }
     }
 
-    /// A number that changes whenever the catalog does.
+    /// A number that changes whenever the catalog does; catalogs with a common origin have the same number only if
+    /// they are the same.
     pub fn generation(&self) -> u64 {
         self.generation
     }

@@ -5,10 +5,12 @@
 
 mod detect;
 mod name;
+mod protocol;
 mod runner;
 mod sections;
 
 pub use detect::detect;
 pub use name::{Direction, FileName, Version, file_name};
+pub use protocol::{ADVISORY, POLLED_ADVISORY, Protocol, RunnerLock, TABLE, protocol};
 pub use runner::{AdvisoryLock, Grouping, LockWait, Naming, RUNNERS, Runner, runner};
 pub use sections::{Section, sections};

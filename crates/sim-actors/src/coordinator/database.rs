@@ -86,8 +86,23 @@ pub trait Database {
 pub struct InstanceStatus {
     /// Its name.
     pub name: String,
-    /// The version that it runs.
+    /// The application that it belongs to.
+    pub application: String,
+    /// The version that it runs, or ran when it was last stopped.
     pub version: String,
+    /// Whether it runs.
+    pub running: bool,
+}
+
+/// What an instance says of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Vitals {
+    /// Whether it takes requests.
+    pub healthy: bool,
+    /// Requests that it has served since it started.
+    pub served: u64,
+    /// Requests that have failed there since.
+    pub failed: u64,
 }
 
 /// The application's instances, as the coordinator sees them.
@@ -101,4 +116,37 @@ pub trait Fleet {
     /// Moves one instance to a version: drained, restarted, health-checked. The error says why it
     /// could not be moved; the instance then runs what it ran before.
     fn deploy(&mut self, instance: &str, version: &str) -> impl Future<Output = Result<(), String>>;
+
+    /// The first half of [`Fleet::deploy`]: drained and started, not yet connected. What an instance does at its start
+    /// comes next, and then [`Fleet::admit`].
+    fn boot(&mut self, instance: &str, version: &str) -> impl Future<Output = Result<(), String>>;
+
+    /// The second half: connected and health-checked; or, with the reason of a failed start, sent back to what it ran
+    /// before.
+    fn admit(
+        &mut self,
+        instance: &str,
+        start: Result<(), String>,
+    ) -> impl Future<Output = Result<(), String>>;
+
+    /// Drains an instance and stops it.
+    fn stop(&mut self, instance: &str) -> impl Future<Output = Result<(), String>>;
+
+    /// How an instance does.
+    fn vitals(&mut self, instance: &str) -> impl Future<Output = Vitals>;
+}
+
+/// What can do several things at once.
+pub trait Branching: Sized {
+    /// Another line of the same story, with connections of its own.
+    fn branch(&self) -> Self;
+}
+
+/// What can open connections of its own.
+pub trait Connecting: Branching {
+    /// A connection of that `application_name`.
+    fn connect(&self, name: &str) -> impl Future<Output = Result<Self, DatabaseError>>;
+
+    /// Closes it, whatever it was doing.
+    fn close(self) -> impl Future<Output = ()>;
 }

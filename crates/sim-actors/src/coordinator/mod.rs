@@ -4,7 +4,7 @@
 //! simulations; [`coroutine`] turns it into a synchronous state machine.
 //!
 //! ```text
-//!   migrations · changes · batches · rollout · validation        (stories: async fn over the traits)
+//!   migrations · changes · batches · rollout · release · validation        (stories: async fn over the traits)
 //!                 │ Database, Fleet
 //!             Port ─► Ask ──► bare loop, actor, or a real connection ──► Answer ─► resume
 //! ```
@@ -15,6 +15,7 @@ pub mod changes;
 pub mod coroutine;
 pub mod database;
 pub mod migrations;
+pub mod release;
 pub mod rollout;
 pub mod validation;
 

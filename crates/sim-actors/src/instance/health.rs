@@ -4,9 +4,10 @@
 //! stuck behind a lock fails it, though nothing is wrong with the instance itself.
 
 use sim_clock::{Context, Nanos};
+use transactions::{SessionId, SqlState};
 
 use super::pool::Waiting;
-use super::{AppInstance, EJECTED, HEALTH};
+use super::{AppInstance, EJECTED, HEALTH, closes_session};
 use crate::event::Event;
 use crate::message::{Keys, Message};
 use crate::request::Step;
@@ -19,6 +20,8 @@ pub(super) const CHECK: u32 = u32::MAX;
 pub struct HealthCheck {
     /// What it runs; nothing tests the pool alone.
     pub step: Option<Step>,
+    /// Whether it has a connection of its own, beside the pool's.
+    pub own_connection: bool,
     /// From the start of one check to that of the next.
     pub every: Nanos,
     /// How long a check may take.
@@ -45,6 +48,8 @@ pub(super) struct Health {
     /// Its place in the queue for a connection.
     ticket: u64,
     under_way: bool,
+    /// Whether a statement is under way on the check's own connection, wanted or not.
+    busy: bool,
     failures: u32,
     successes: u32,
     failed_requests: u32,
@@ -55,6 +60,11 @@ pub(super) struct Health {
 impl Health {
     pub(super) fn takes_requests(&self) -> bool {
         !self.unhealthy && !self.ejected
+    }
+
+    /// A new process knows nothing of how the old one did.
+    pub(super) fn begin_anew(&mut self) {
+        *self = Self { check: self.check, ..Self::default() };
     }
 }
 
@@ -76,15 +86,61 @@ impl AppInstance {
 
     fn begin_check(&mut self, cx: &mut Context<'_, Message, Event>) {
         let Some(check) = &self.settings.health_check else { return };
-        let (next, limit) = (cx.now() + check.every, cx.now() + check.timeout);
-        cx.set_timer(next, HEALTH);
-        if self.health.under_way || !self.is_serving() || self.pool.runs(CHECK) {
+        cx.set_timer(cx.now() + check.every, HEALTH);
+        self.check_now(cx);
+    }
+
+    /// Checks, unless a check is under way or there is nothing to be checked.
+    pub(super) fn check_now(&mut self, cx: &mut Context<'_, Message, Event>) {
+        let Some(check) = &self.settings.health_check else { return };
+        let due = self.is_serving() || self.is_starting_up();
+        if self.health.under_way || !due || self.health.busy || self.pool.runs(CHECK) {
             return;
         }
+        let limit = cx.now() + check.timeout;
         self.health.check += 1;
         self.health.under_way = true;
         cx.set_timer(limit, HEALTH | self.health.check);
+        if let Some(session) = self.check_session {
+            return self.check_on(session, cx);
+        }
         self.health.ticket = self.admit(Waiting::new(CHECK, Keys::new(), None, cx.now()), cx);
+    }
+
+    /// Takes connections: the last one is the health check's if it has its own.
+    pub(super) fn opened(mut self, sessions: Vec<SessionId>) -> Self {
+        self.open(sessions);
+        self
+    }
+
+    pub(super) fn open(&mut self, mut sessions: Vec<SessionId>) {
+        if self.settings.health_check.as_ref().is_some_and(|check| check.own_connection) && sessions.len() > 1
+        {
+            self.check_session = sessions.pop();
+        }
+        self.pool.open(sessions);
+    }
+
+    /// Checks on the connection that is for that alone.
+    fn check_on(&mut self, session: SessionId, cx: &mut Context<'_, Message, Event>) {
+        let step = self.settings.health_check.as_ref().and_then(|check| check.step.clone());
+        let Some(step) = step else { return self.checked(true, cx) };
+        self.health.busy = true;
+        let work = step.service.draw(&mut self.service);
+        cx.send(self.settings.server, step.execute(session, &[], work));
+    }
+
+    pub(super) fn check_completed(
+        &mut self,
+        session: SessionId,
+        outcome: Result<(), SqlState>,
+        cx: &mut Context<'_, Message, Event>,
+    ) {
+        self.health.busy = false;
+        if outcome.is_err_and(closes_session) {
+            self.replace_session(session, cx);
+        }
+        self.checked(outcome.is_ok(), cx);
     }
 
     /// A check has ended, or its time is over.
@@ -93,10 +149,14 @@ impl AppInstance {
         if !std::mem::take(&mut self.health.under_way) {
             return;
         }
+        let passed = passed && !self.starts_in_vain();
         if passed {
             (self.health.successes, self.health.failures) = (self.health.successes + 1, 0);
         } else {
             (self.health.failures, self.health.successes) = (self.health.failures + 1, 0);
+        }
+        if self.is_starting_up() {
+            return self.start_checked(passed, self.health.failures, cx);
         }
         let unhealthy = match self.health.unhealthy {
             true => self.health.successes < check.healthy_after,

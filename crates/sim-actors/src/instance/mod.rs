@@ -20,12 +20,13 @@ use sql_engine::StatementId;
 use transactions::{SessionId, SessionSettings, SqlState};
 
 use deployment::Deployment;
-pub use deployment::DeploymentSettings;
+pub use deployment::{DeploymentSettings, StartCheck};
 use health::Health;
 pub use health::{Ejection, HealthCheck};
 use pool::{Pool, Running, Waiting};
 
-use crate::coordinator::attempt::{Backoff, is_worth_another_try};
+use crate::arrivals::SentText;
+use crate::coordinator::attempt::Backoff;
 use crate::event::{Event, Failed};
 use crate::message::{Keys, Message};
 use crate::request::{AppVersion, Step};
@@ -51,6 +52,8 @@ pub struct InstanceSettings {
     pub times_out_at_handover: bool,
     /// Tries of a request whose failure is worth another one.
     pub attempts: u32,
+    /// After which SQLSTATEs it is tried again; `None`: after any failure, one of the pool too.
+    pub retries_on: Option<Rc<[SqlState]>>,
     /// The pause between them.
     pub backoff: Backoff,
     /// What `ROLLBACK` was prepared as.
@@ -76,6 +79,10 @@ pub struct AppInstance {
     in_rotation: bool,
     /// Requests that wait for their next try, by ticket.
     retrying: BTreeMap<u64, Waiting>,
+    /// Requests served and failed since it started.
+    tally: (u64, u64),
+    /// The connection of the health check, if it has one of its own.
+    check_session: Option<SessionId>,
 }
 
 /// The high byte of a timer's key tells what it is for; the rest tells for whom.
@@ -100,13 +107,16 @@ impl AppInstance {
         Self {
             settings,
             version,
-            pool: Pool::new(sessions),
+            pool: Pool::new(Vec::new()),
             service,
             deployment: Deployment::default(),
             health: Health::default(),
             in_rotation,
             retrying: BTreeMap::new(),
+            tally: (0, 0),
+            check_session: None,
         }
+        .opened(sessions)
     }
 
     /// Its name.
@@ -156,6 +166,10 @@ impl AppInstance {
     /// Sends the connection's next statement, or ends its request.
     fn proceed(&mut self, connection: usize, cx: &mut Context<'_, Message, Event>) {
         let Some(running) = self.pool.running(connection) else { return };
+        if let Some(texts) = running.texts() {
+            let (texts, at) = (Rc::clone(texts), running.at);
+            return self.replay(connection, texts, at, cx);
+        }
         let timing = running.timing();
         let Some(step) = self.step(running.request, running.at) else {
             return self.end(connection, None, cx);
@@ -179,24 +193,48 @@ impl AppInstance {
         }
     }
 
+    /// Sends the next text of a recorded request, or ends it.
+    fn replay(
+        &mut self,
+        connection: usize,
+        texts: Rc<[SentText]>,
+        at: usize,
+        cx: &mut Context<'_, Message, Event>,
+    ) {
+        let own = |text: &SentText| Nanos(text.work.unwrap_or_default().0 * u64::from(text.statements));
+        let Some(own) = texts.get(at).map(own) else {
+            return self.end(connection, None, cx);
+        };
+        let session = self.pool.session(connection);
+        cx.send(self.settings.server, Message::Replay { session, texts, at });
+        if let Some(running) = self.pool.running_mut(connection) {
+            running.own += own;
+        }
+    }
+
     fn completed(
         &mut self,
         session: SessionId,
         outcome: Result<(), SqlState>,
         cx: &mut Context<'_, Message, Event>,
     ) {
+        if Some(session) == self.check_session {
+            return self.check_completed(session, outcome, cx);
+        }
         let Some(connection) = self.pool.connection_of(session) else { return };
         let Some(running) = self.pool.running(connection) else {
             // The ROLLBACK of a request that has failed: its connection is free again.
             return self.free(connection, cx);
         };
         let (request, at, timing) = (running.request, running.at, running.timing());
+        let recorded = running.texts().map(|texts| texts.get(at).map_or(Nanos::ZERO, |text| text.think));
         if let Err(state) = outcome {
             return self.end(connection, Some(Failed::Database(state)), cx);
         }
-        let think = match timing {
-            Some(timing) => timing.think,
-            None => self.step(request, at).map_or(Nanos::ZERO, |step| step.think),
+        let think = match (recorded, timing) {
+            (Some(think), _) => think,
+            (None, Some(timing)) => timing.think,
+            (None, None) => self.step(request, at).map_or(Nanos::ZERO, |step| step.think),
         };
         if let Some(running) = self.pool.running_mut(connection) {
             running.at += 1;
@@ -213,8 +251,8 @@ impl AppInstance {
         let Some(running) = self.pool.end(connection) else { return };
         cx.log(Event::Freed { request: running.request });
         match failed {
-            Some(Failed::Database(state)) if self.will_try_again(&running, state) => {
-                self.try_later(running, cx);
+            Some(cause) if self.will_try_again(running.request, running.failures, cause) => {
+                self.try_later(running.again(cx.now()), cx);
             }
             _ => {
                 let latency = cx.now() - running.arrived;
@@ -224,11 +262,7 @@ impl AppInstance {
         match failed {
             None => self.free(connection, cx),
             Some(Failed::Database(state)) if closes_session(state) => {
-                let (application_name, settings) =
-                    (Rc::clone(&self.settings.name), Box::new(self.settings.session));
-                let instead_of = Some(self.pool.session(connection));
-                let message = Message::Connect { application_name, settings, count: 1, instead_of };
-                cx.send(self.settings.server, message);
+                self.replace_session(self.pool.session(connection), cx);
             }
             Some(_) => {
                 let (session, statement) = (self.pool.session(connection), self.settings.rollback);
@@ -238,17 +272,29 @@ impl AppInstance {
         }
     }
 
-    fn will_try_again(&self, running: &Running, state: SqlState) -> bool {
-        running.request != health::CHECK
-            && running.failures + 1 < self.settings.attempts
-            && is_worth_another_try(state.as_str())
+    /// Asks for a connection in the place of one that the server has closed.
+    fn replace_session(&self, closed: SessionId, cx: &mut Context<'_, Message, Event>) {
+        let (application_name, settings) = (Rc::clone(&self.settings.name), Box::new(self.settings.session));
+        let instead_of = Some(closed);
+        let message = Message::Connect { application_name, settings, count: 1, instead_of };
+        cx.send(self.settings.server, message);
     }
 
-    fn try_later(&mut self, running: Running, cx: &mut Context<'_, Message, Event>) {
-        let failures = running.failures + 1;
-        let pause = self.settings.backoff.pause(failures, || self.service.unit());
+    fn will_try_again(&self, request: u32, failures: u32, cause: Failed) -> bool {
+        let worth = match (&self.settings.retries_on, cause) {
+            (None, cause) => cause != Failed::NotServed,
+            (Some(states), Failed::Database(state)) => states.contains(&state),
+            (Some(_), Failed::PoolTimeout | Failed::NotServed) => false,
+        };
+        request != health::CHECK && failures + 1 < self.settings.attempts && worth
+    }
+
+    /// Puts a request, with its failures counted, back for a while.
+    fn try_later(&mut self, mut waiting: Waiting, cx: &mut Context<'_, Message, Event>) {
+        let pause = self.settings.backoff.pause(waiting.failures, || self.service.unit());
         let ticket = self.pool.ticket();
-        self.retrying.insert(ticket, running.again(cx.now() + pause));
+        waiting.queued = cx.now() + pause;
+        self.retrying.insert(ticket, waiting);
         cx.set_timer(cx.now() + pause, RETRY | ticket);
     }
 
@@ -265,6 +311,8 @@ impl AppInstance {
             return self.checked(failed.is_none(), cx);
         }
         cx.log(Event::Request { request, ordinal, latency, own, failed });
+        let counter = if failed.is_some() { &mut self.tally.1 } else { &mut self.tally.0 };
+        *counter += 1;
         self.note_outcome(failed.is_some(), cx);
     }
 
@@ -273,7 +321,7 @@ impl AppInstance {
         while let Some(waiting) = self.pool.next_waiting() {
             let limit = waiting.queued + self.settings.acquire_timeout;
             if self.settings.times_out_at_handover && cx.now() > limit {
-                self.gave_up(&waiting, cx);
+                self.gave_up(waiting, cx);
                 continue;
             }
             return self.begin(connection, waiting, cx);
@@ -282,8 +330,11 @@ impl AppInstance {
         self.drained(cx);
     }
 
-    fn gave_up(&mut self, waiting: &Waiting, cx: &mut Context<'_, Message, Event>) {
+    fn gave_up(&mut self, waiting: Waiting, cx: &mut Context<'_, Message, Event>) {
         cx.log(Event::GaveUp { request: waiting.request });
+        if self.will_try_again(waiting.request, waiting.failures, Failed::PoolTimeout) {
+            return self.try_later(Waiting { ticket: 0, failures: waiting.failures + 1, ..waiting }, cx);
+        }
         // However late the pool looked: its caller was gone when the time had passed.
         let given_up = cx.now().min(waiting.queued + self.settings.acquire_timeout);
         let (of, latency) = ((waiting.request, waiting.ordinal), given_up - waiting.arrived);
@@ -293,7 +344,7 @@ impl AppInstance {
 
 /// Whether the server closes the session with such an error: FATAL ones, class 57P and the timeouts
 /// of idle sessions and whole transactions (PostgreSQL manual, appendix A).
-fn closes_session(state: SqlState) -> bool {
+pub(crate) fn closes_session(state: SqlState) -> bool {
     matches!(state.as_str(), "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P04")
 }
 
@@ -304,7 +355,7 @@ impl Actor<Message, Event> for AppInstance {
             THINK => self.proceed(usize::try_from(whom).unwrap_or(usize::MAX), cx),
             ACQUIRE => {
                 if let Some(waiting) = self.pool.give_up(whom) {
-                    self.gave_up(&waiting, cx);
+                    self.gave_up(waiting, cx);
                     self.drained(cx);
                 }
             }
@@ -321,13 +372,20 @@ impl Actor<Message, Event> for AppInstance {
 
     fn on_message(&mut self, from: ActorId, message: Message, cx: &mut Context<'_, Message, Event>) {
         match message {
-            Message::Arrive { request, keys, timings, ordinal } => {
-                let waiting = Waiting::new(request, keys, timings, cx.now());
+            Message::Arrive { request, keys, recorded, ordinal } => {
+                if recorded.is_none() && self.step(request, 0).is_none() {
+                    let (of, none) = ((request, ordinal), Nanos::ZERO);
+                    return self.settle(of, none, none, Some(Failed::NotServed), cx);
+                }
+                let waiting = Waiting::new(request, keys, recorded, cx.now());
                 self.admit(Waiting { ordinal, ..waiting }, cx);
             }
             Message::Completed { session, outcome } => self.completed(session, outcome, cx),
             Message::Connected { sessions, instead_of } => self.connected(sessions, instead_of, cx),
-            Message::Deploy { version } => self.deploy(from, version, cx),
+            Message::Deploy { version, hold } => self.deploy(from, Some(version), hold, cx),
+            Message::Stop => self.deploy(from, None, false, cx),
+            Message::Admit(start) => self.admit_to_check(from, start, cx),
+            Message::Examine => cx.send(from, Message::Vitals(self.vitals())),
             Message::Probed(failure) => self.probed(failure, cx),
             Message::Serve(serves) => {
                 self.in_rotation = serves;

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use sim_clock::Nanos;
 use transactions::SessionId;
 
-use crate::arrivals::Timing;
+use crate::arrivals::{Recorded, SentText, Timing};
 use crate::message::Keys;
 
 /// A request that waits for a connection.
@@ -19,7 +19,7 @@ pub(super) struct Waiting {
     /// Its number among all arrivals.
     pub(super) ordinal: u64,
     pub(super) keys: Keys,
-    pub(super) timings: Option<Rc<Vec<Timing>>>,
+    pub(super) recorded: Option<Recorded>,
     pub(super) arrived: Nanos,
     /// When it began to wait for a connection.
     pub(super) queued: Nanos,
@@ -28,8 +28,8 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    pub(super) fn new(request: u32, keys: Keys, timings: Option<Rc<Vec<Timing>>>, now: Nanos) -> Self {
-        Self { ticket: 0, request, ordinal: 0, keys, timings, arrived: now, queued: now, failures: 0 }
+    pub(super) fn new(request: u32, keys: Keys, recorded: Option<Recorded>, now: Nanos) -> Self {
+        Self { ticket: 0, request, ordinal: 0, keys, recorded, arrived: now, queued: now, failures: 0 }
     }
 }
 
@@ -40,7 +40,7 @@ pub(super) struct Running {
     /// Its number among all arrivals.
     pub(super) ordinal: u64,
     pub(super) keys: Keys,
-    pub(super) timings: Option<Rc<Vec<Timing>>>,
+    pub(super) recorded: Option<Recorded>,
     pub(super) arrived: Nanos,
     pub(super) failures: u32,
     /// The statement that it is at.
@@ -51,19 +51,30 @@ pub(super) struct Running {
 
 impl Running {
     pub(super) fn new(waiting: Waiting) -> Self {
-        let Waiting { request, ordinal, keys, timings, arrived, failures, .. } = waiting;
-        Self { request, ordinal, keys, timings, arrived, failures, at: 0, own: Nanos::ZERO }
+        let Waiting { request, ordinal, keys, recorded, arrived, failures, .. } = waiting;
+        Self { request, ordinal, keys, recorded, arrived, failures, at: 0, own: Nanos::ZERO }
     }
 
     /// The times of its present step, if they were recorded.
     pub(super) fn timing(&self) -> Option<Timing> {
-        self.timings.as_ref()?.get(self.at).copied()
+        match self.recorded.as_ref()? {
+            Recorded::Timings(timings) => timings.get(self.at).copied(),
+            Recorded::Texts(_) => None,
+        }
+    }
+
+    /// All that it sends, if that was recorded.
+    pub(super) fn texts(&self) -> Option<&Rc<[SentText]>> {
+        match self.recorded.as_ref()? {
+            Recorded::Timings(_) => None,
+            Recorded::Texts(texts) => Some(texts),
+        }
     }
 
     /// The request as it was before it got a connection.
     pub(super) fn again(self, now: Nanos) -> Waiting {
-        let Self { request, ordinal, keys, timings, arrived, failures, .. } = self;
-        Waiting { ticket: 0, request, ordinal, keys, timings, arrived, queued: now, failures: failures + 1 }
+        let Self { request, ordinal, keys, recorded, arrived, failures, .. } = self;
+        Waiting { ticket: 0, request, ordinal, keys, recorded, arrived, queued: now, failures: failures + 1 }
     }
 }
 
@@ -175,6 +186,11 @@ impl Pool {
         let running = self.connections.iter().filter_map(|connection| connection.running.as_ref());
         let mut kinds = running.map(|one| one.request).chain(self.queue.iter().map(|one| one.request));
         kinds.any(|kind| kind == request)
+    }
+
+    /// Whether it has no connections at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.connections.is_empty()
     }
 
     /// Whether no request is waiting, running or being rolled back.

@@ -249,7 +249,10 @@ impl DdlTask {
                 }
                 for table in tables.into_iter().filter(|t| *t != RelationId(0)) {
                     let rows = cx.committed_count(table);
-                    sized = with_rows(sized, table, rows);
+                    match m.shared.get().virtual_tables.get(&table) {
+                        Some(known) => sized.set_size(table, known.size(rows)),
+                        None => sized = with_rows(sized, table, rows),
+                    }
                 }
                 let modelled = m.shared.get().durations.of_work(&sized, work);
                 self.work(m, cx, effects, work)?;
@@ -360,6 +363,11 @@ impl DdlTask {
         else {
             return Ok(());
         };
+        if m.shared.get().virtual_tables.contains_key(&relation) {
+            let mut state = m.shared.edit();
+            state.table(relation).file += 1;
+            return Ok(());
+        }
         let lookup = m.shared.get().session(m.session).lookup.clone();
         let table = Rc::new(Planner::new(&effects.after, &lookup, &[]).table(&after)?);
         let using = self.conversions(effects, &lookup, &before)?;

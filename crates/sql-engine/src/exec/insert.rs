@@ -7,7 +7,7 @@ use transactions::{RowLockStrength, Step, StepContext, StepOutcome, WaitPolicy};
 
 use super::machine::{Flow, Machine, Task};
 use super::reference::AfterCheck;
-use super::scan::{mapped, widened};
+use super::scan::{contents, mapped};
 use super::serializable;
 use super::trigger::{self, Change};
 use super::unique::{Conflict, UniqueTask, conflict, enter, key_of, violation};
@@ -111,7 +111,12 @@ impl InsertTask {
             trigger::refuse_unknown(&table, Change::Insert)?;
             rows::check(ex, &table, &values)?;
             rows::check_within(ex, target, &root)?;
-            let key = {
+            let key = if let Some(known) = ex.virtual_table(table.id) {
+                match known.integer_slot().and_then(|slot| values.get(slot)) {
+                    Some(value) => known.row_of(std::slice::from_ref(value)),
+                    None => ex.cx.fresh_key(table.id),
+                }
+            } else {
                 let mut state = ex.shared.edit();
                 let data = state.table(table.id);
                 data.next_row += 1;
@@ -185,6 +190,7 @@ impl InsertTask {
         &mut self,
         m: &mut Machine,
         cx: &mut StepContext<'_, Tuple>,
+        key: RowKey,
         current: &Tuple,
     ) -> Result<Option<(Rc<[Value]>, Rc<[Value]>)>> {
         let statement = Rc::clone(&self.statement);
@@ -196,7 +202,7 @@ impl InsertTask {
         let target = &insert.target;
         m.exec(cx, |ex| {
             let width = table.columns.len();
-            let old = widened(ex, table.id, current, width);
+            let old = contents(ex, table.id, key, current, width);
             // The expressions are over the columns of the table that was named.
             let map = rows::part(target, table.id).map(|part| &part.map);
             let in_root = map.map_or_else(|| old.to_vec(), |map| mapped(&old, map));
@@ -214,7 +220,9 @@ impl InsertTask {
                 return Err(error("0A000", "invalid ON UPDATE specification"));
             }
             rows::generate(ex, &table, &mut new)?;
-            rows::check(ex, &table, &new)?;
+            if ex.virtual_table(table.id).is_none() {
+                rows::check(ex, &table, &new)?;
+            }
             Ok(Some((old, new.into())))
         })
     }
@@ -334,7 +342,7 @@ impl Task for InsertTask {
                     // Changed while it was waited for: its key may be another one now (`ExecOnConflictUpdate`).
                     StepOutcome::Locked { moved: true, .. } => self.phase = Phase::Probe,
                     StepOutcome::Locked { row: current, .. } | StepOutcome::Recheck(current) => {
-                        let Some((old, new)) = self.updated(m, cx, &current)? else {
+                        let Some((old, new)) = self.updated(m, cx, key, &current)? else {
                             self.phase = Phase::NextRow;
                             continue;
                         };
@@ -403,7 +411,7 @@ pub(super) fn enter_checked(
     row: RowKey,
     values: &[Value],
 ) -> Result<()> {
-    enter(ex, table, row, values)?;
+    enter(ex, table, row, values, None)?;
     for index in table.indexes.iter().filter(|i| i.unique && i.ready) {
         if let Some(key) = key_of(ex, index, values)?
             && matches!(conflict(ex, table.id, index, &key, Some(row))?, Some(Conflict::Row(_)))

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use lock_table::SessionId;
 use rustc_hash::FxHashMap;
 use sim_clock::Nanos;
+use smallvec::SmallVec;
 use transactions::{CommandTag, Step, StepContext, StepOutcome, Stepper};
 
 use super::reference::AfterCheck;
@@ -18,6 +19,7 @@ use super::{Exec, Rows};
 use crate::error::Result;
 use crate::state::{QueryResult, Shared, StatementResult, Tuple};
 use crate::value::Value;
+use crate::virtual_table::Mark;
 
 /// What a task wants next.
 pub(crate) enum Flow {
@@ -52,11 +54,17 @@ pub(crate) struct Machine {
     pub(crate) tag: CommandTag,
     /// How long the statement takes, if that is given; otherwise its cost says.
     pub(crate) work: Option<Nanos>,
+    /// What goes by before the statement begins.
+    pub(crate) overhead: Nanos,
+    /// What of that has gone by.
+    pub(crate) worked: Nanos,
     pub(crate) rows_read: u64,
     pub(crate) rows_written: u64,
     /// What is to be checked when all rows are changed: foreign keys.
     pub(crate) after: Vec<AfterCheck>,
     pub(crate) stops: Stops,
+    /// Where backfills of virtual tables have come to, if this statement changes their rows.
+    pub(crate) marks: Vec<Mark>,
 }
 
 impl Machine {
@@ -76,10 +84,13 @@ impl Machine {
             rows: 0,
             tag,
             work,
+            overhead: Nanos::ZERO,
+            worked: Nanos::ZERO,
             rows_read: 0,
             rows_written: 0,
             after: Vec::new(),
             stops: Stops::default(),
+            marks: Vec::new(),
         }
     }
 
@@ -109,13 +120,20 @@ impl Machine {
             stored: &mut self.stored,
             rows_read: 0,
             stops: &mut self.stops,
+            unseen: 0,
+            marks: Vec::new(),
         };
         ex.stops.rewind();
         let result = what(&mut ex);
         self.rows_read += ex.rows_read;
-        match &result {
-            Ok(_) => self.stops.finish(),
-            Err(_) => self.stops.stored.iter().for_each(|id| drop(self.stored.remove(id))),
+        let mut marks = std::mem::take(&mut ex.marks);
+        if result.is_ok() {
+            self.stops.finish();
+            self.marks.append(&mut marks);
+        } else {
+            for id in &self.stops.stored {
+                self.stored.remove(id);
+            }
         }
         result
     }
@@ -130,7 +148,7 @@ impl Machine {
 /// A statement of ours as the layer below wants it.
 pub(crate) struct StatementStepper {
     machine: Machine,
-    stack: Vec<Box<dyn Task>>,
+    stack: SmallVec<[Box<dyn Task>; 4]>,
     takes_snapshot: bool,
     is_vacuum: bool,
     /// The call that the topmost task's expression stopped at, and what the task is to be told again.
@@ -139,7 +157,9 @@ pub(crate) struct StatementStepper {
 
 impl StatementStepper {
     pub(crate) fn new(machine: Machine, task: Box<dyn Task>) -> Self {
-        Self { machine, stack: vec![task], takes_snapshot: true, is_vacuum: false, stopped: None }
+        let mut stack = SmallVec::new();
+        stack.push(task);
+        Self { machine, stack, takes_snapshot: true, is_vacuum: false, stopped: None }
     }
 
     /// It takes no snapshot (LOCK TABLE).
@@ -157,7 +177,7 @@ impl StatementStepper {
         let m = &mut self.machine;
         let rows = m.result.take();
         let outcome = transactions::Outcome { tag: m.tag, rows: m.rows };
-        let result = StatementResult { tag: outcome.to_string(), count: m.rows, rows };
+        let result = StatementResult { outcome, count: m.rows, rows };
         m.shared.edit().session_mut(m.session).results.push(result);
         Step::Done { tag: m.tag, rows: m.rows }
     }
@@ -165,6 +185,10 @@ impl StatementStepper {
 
 impl Stepper<Tuple> for StatementStepper {
     fn step(&mut self, cx: &mut StepContext<'_, Tuple>, last: StepOutcome<Tuple>) -> Step<Tuple> {
+        let overhead = std::mem::replace(&mut self.machine.overhead, Nanos::ZERO);
+        if overhead > Nanos::ZERO {
+            return Step::Work(overhead);
+        }
         let mut last = last;
         if let Some((stop, told)) = self.stopped.take() {
             let value = returned(&self.machine, Some(stop.function), &last);

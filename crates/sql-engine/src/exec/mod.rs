@@ -6,8 +6,10 @@
 mod claim;
 mod ddl;
 mod insert;
+mod join;
 mod machine;
 mod modify;
+mod pace;
 mod place;
 mod planned;
 mod query;
@@ -15,7 +17,10 @@ mod reference;
 mod rows;
 mod scan;
 mod select;
+mod selection;
 mod serializable;
+mod sieve;
+mod span;
 mod stops;
 mod trigger;
 mod unique;
@@ -41,6 +46,7 @@ use crate::expr::Env;
 use crate::plan::{SubPlan, name_of};
 use crate::state::{SequenceData, Shared, Tuple};
 use crate::value::Value;
+use crate::virtual_table::{Mark, VirtualTable};
 
 /// Rows as a query returns them.
 pub(crate) type Rows = Rc<Vec<Rc<[Value]>>>;
@@ -57,6 +63,10 @@ pub(crate) struct Exec<'a, 'c> {
     pub(crate) rows_read: u64,
     /// Functions that the statement has to stop for.
     pub(crate) stops: &'a mut stops::Stops,
+    /// Rows of virtual tables that are not among those that were made up for a query.
+    pub(crate) unseen: u64,
+    /// Where backfills of virtual tables have come to, if their rows are changed.
+    pub(crate) marks: Vec<Mark>,
 }
 
 /// Whose time a function tells.
@@ -73,6 +83,12 @@ pub(crate) enum Moment {
 impl Exec<'_, '_> {
     pub(crate) fn session(&self) -> SessionId {
         self.cx.session()
+    }
+
+    /// The table if its rows are not stored.
+    pub(crate) fn virtual_table(&self, relation: RelationId) -> Option<Rc<VirtualTable>> {
+        let state = self.shared.get();
+        if state.virtual_tables.is_empty() { None } else { state.virtual_tables.get(&relation).cloned() }
     }
 
     pub(crate) fn param(&self, at: usize) -> Result<Value> {

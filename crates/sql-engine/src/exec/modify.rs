@@ -1,17 +1,24 @@
 //! UPDATE and DELETE, of a plan's rows and of those that a foreign key's action is about.
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use lock_table::{RelationId, RowKey};
+use sim_clock::Nanos;
 use transactions::{RowLockStrength, Step, StepContext, StepOutcome, WaitPolicy};
 
 use super::Exec;
 use super::machine::{Flow, Machine, Task};
+use super::pace::Pace;
 use super::place::{Place, PlaceTask};
 use super::reference::AfterCheck;
 use super::rows;
-use super::scan::{Frame, Origin, SourceRow, holds, mapped, rows as source_rows, still_holds, widened};
+use super::scan::{
+    Frame, Origin, SourceRow, contents, holds, mapped, rows as source_rows, still_holds, widened,
+};
+use super::selection::{FEW, keys_of_values};
 use super::serializable;
+use super::span::{Span, Targets, move_marks};
 use super::trigger::{self, Change, Verdict};
 use super::unique::UniqueTask;
 use crate::error::{Result, error, not_modelled};
@@ -19,6 +26,7 @@ use crate::expr::Env;
 use crate::plan::{ForeignKey, Source, StatementPlan, Table, WriteTarget};
 use crate::state::Tuple;
 use crate::value::Value;
+use crate::virtual_table::VirtualTable;
 
 /// What is done to which rows.
 pub(super) enum Work {
@@ -32,11 +40,18 @@ pub(super) enum Work {
 enum Phase {
     Collect,
     NextRow,
+    /// The row's part of the statement's time goes by before the row is locked.
+    Worked,
     /// Locked because of a trigger.
     Locked,
+    /// A newer version takes as long to make as the one that came to nothing.
+    Reworked,
     Change,
     Changed,
     Checked,
+    /// A span of a virtual table is changed in one go.
+    NextSpan,
+    Span,
 }
 
 /// A row that is to be changed.
@@ -60,11 +75,17 @@ pub(super) struct ModifyTask {
     phase: Phase,
     found: std::vec::IntoIter<SourceRow>,
     current: Option<(SourceRow, Target)>,
+    pace: Pace,
+    /// Spans of virtual tables, and how many rows they have together.
+    spans: VecDeque<Span>,
+    in_spans: u64,
 }
 
 impl ModifyTask {
     pub(super) fn new(work: Work) -> Self {
-        Self { work, phase: Phase::Collect, found: Vec::new().into_iter(), current: None }
+        let found = Vec::new().into_iter();
+        let (current, pace, spans) = (None, Pace::default(), VecDeque::new());
+        Self { work, phase: Phase::Collect, found, current, pace, spans, in_spans: 0 }
     }
 
     fn change(&self) -> Change {
@@ -85,9 +106,15 @@ impl ModifyTask {
                 StatementPlan::Delete(d) => (&d.source, d.width, &d.filter, &d.cursor),
                 _ => return Ok(Vec::new()),
             },
-            Work::Action { table, fk, key, .. } => return matching(ex, table, &fk.slots, key),
+            Work::Action { table, fk, key, .. } => {
+                return match ex.virtual_table(table.id) {
+                    Some(known) => Ok(virtual_matching(ex, table, &known, &fk.slots, key, FEW)),
+                    None => matching(ex, table, &fk.slots, key),
+                };
+            }
         };
-        let frame = Frame { width, outer: None, enough: None };
+        let frame =
+            Frame { width, outer: None, enough: None, needed: usize::MAX, filter, most: None, passes: None };
         let mut found: Vec<SourceRow> = Vec::new();
         let mut seen: Vec<(RelationId, RowKey)> = Vec::new();
         let joined = !matches!(source, Source::Table(_));
@@ -125,7 +152,8 @@ impl ModifyTask {
                 }
             }
         };
-        let old = widened(ex, table.id, current, table.columns.len());
+        let old = contents(ex, table.id, origin.key, current, table.columns.len());
+        let is_virtual = ex.virtual_table(table.id).is_some();
         let mut moves_to = None;
         let new = match &self.work {
             Work::Action { set: None, .. } => None,
@@ -152,7 +180,9 @@ impl ModifyTask {
                             new[at] = value;
                         }
                     }
-                    moves_to = moved(ex, &update.target, &table, &new)?;
+                    if !is_virtual {
+                        moves_to = moved(ex, &update.target, &table, &new)?;
+                    }
                     Some(new)
                 }
                 _ => None,
@@ -179,6 +209,10 @@ impl ModifyTask {
     /// The row of FROM with the target's row replaced by its latest version; nothing if it does not
     /// qualify any more.
     fn recheck(&self, ex: &mut Exec<'_, '_>, row: &SourceRow, current: &Tuple) -> Result<Option<SourceRow>> {
+        if target_origin(row).is_some_and(|o| ex.virtual_table(o.relation).is_some()) {
+            // What is in its new version is not known either.
+            return Ok(Some(row.clone()));
+        }
         match &self.work {
             Work::Action { table, fk, key, .. } => {
                 let values = widened(ex, table.id, current, table.columns.len());
@@ -210,9 +244,26 @@ impl ModifyTask {
             let target = this.target(ex, &row, current)?;
             Ok(Some((row, target)))
         })?;
-        self.phase = if next.is_some() { Phase::Change } else { Phase::NextRow };
+        self.phase = if next.is_some() { Phase::Reworked } else { Phase::NextRow };
         self.current = next;
         Ok(())
+    }
+
+    /// Works out what is to become of the next row; whether it is still there.
+    fn start_row(
+        &mut self,
+        m: &mut Machine,
+        cx: &mut StepContext<'_, Tuple>,
+        row: SourceRow,
+    ) -> Result<bool> {
+        let this = &*self;
+        let target = m.exec(cx, |ex| {
+            let Some(origin) = target_origin(&row) else { return Ok(None) };
+            let Some(current) = ex.cx.row(origin.relation, origin.key) else { return Ok(None) };
+            this.target(ex, &row, &current).map(Some)
+        })?;
+        self.current = target.map(|target| (row, target));
+        Ok(self.current.is_some())
     }
 
     fn done(&mut self, m: &mut Machine, cx: &mut StepContext<'_, Tuple>) -> Result<()> {
@@ -272,7 +323,9 @@ impl ModifyTask {
                 let in_root = rows::part(whole, table.id).map(|part| mapped(&new, &part.map));
                 rows::check_within(ex, whole, in_root.as_deref().unwrap_or(&new))?;
             }
-            rows::check(ex, &table, &new)?;
+            if ex.virtual_table(table.id).is_none() {
+                rows::check(ex, &table, &new)?;
+            }
             Ok(rows::version(ex, &table, Rc::clone(&new)))
         })?;
         let key_columns_changed = table.key_slots.iter().any(|s| old[*s] != new[*s]);
@@ -292,20 +345,44 @@ impl Task for ModifyTask {
             match self.phase {
                 Phase::Collect => {
                     let this = &*self;
-                    let found = m.exec(cx, |ex| this.collect(ex))?;
+                    let targets = m.exec(cx, |ex| match &this.work {
+                        Work::Statement(plan) => Targets::of(ex, plan),
+                        Work::Action { .. } => Ok(None),
+                    })?;
+                    let found = match targets {
+                        None => m.exec(cx, |ex| this.collect(ex))?,
+                        Some(targets) => {
+                            self.in_spans = targets.in_spans();
+                            self.spans = targets.spans;
+                            targets.rows
+                        }
+                    };
+                    if self.in_spans == 0 {
+                        self.pace = Pace::of(m, found.len() as u64);
+                    }
                     self.found = found.into_iter();
                     self.phase = Phase::NextRow;
                 }
                 Phase::NextRow => {
-                    let Some(row) = self.found.as_slice().first().cloned() else { return Ok(Flow::Done) };
-                    let this = &*self;
-                    let target = m.exec(cx, |ex| {
-                        let Some(origin) = target_origin(&row) else { return Ok(None) };
-                        let Some(current) = ex.cx.row(origin.relation, origin.key) else { return Ok(None) };
-                        this.target(ex, &row, &current).map(Some)
-                    })?;
+                    let Some(row) = self.found.as_slice().first().cloned() else {
+                        self.phase = Phase::NextSpan;
+                        continue;
+                    };
+                    let starts = self.start_row(m, cx, row)?;
                     self.found.next();
-                    let Some(target) = target else { continue };
+                    if !starts {
+                        continue;
+                    }
+                    self.phase = Phase::Worked;
+                    let span = self.pace.step();
+                    if span > Nanos::ZERO {
+                        m.worked += span;
+                        return Ok(Flow::Yield(Step::Work(span)));
+                    }
+                }
+                Phase::Worked => {
+                    self.phase = Phase::Change;
+                    let Some((_, target)) = &self.current else { continue };
                     trigger::refuse_unknown(&target.table, self.change())?;
                     if let Some(place) = &target.moves_to {
                         trigger::refuse_unknown(&target.table, Change::Delete)?;
@@ -313,9 +390,7 @@ impl Task for ModifyTask {
                     }
                     let locks_first = trigger::has_before_row(&target.table, self.change());
                     let (relation, key) = (target.table.id, target.key);
-                    let strength = strength(&target);
-                    self.current = Some((row, target));
-                    self.phase = Phase::Change;
+                    let strength = strength(target);
                     if locks_first {
                         self.phase = Phase::Locked;
                         let policy = WaitPolicy::Block;
@@ -334,6 +409,13 @@ impl Task for ModifyTask {
                     }
                     StepOutcome::Gone | StepOutcome::Unavailable => self.phase = Phase::NextRow,
                 },
+                Phase::Reworked => {
+                    self.phase = Phase::Change;
+                    let span = self.pace.of_one();
+                    if span > Nanos::ZERO {
+                        return Ok(Flow::Yield(Step::Work(span)));
+                    }
+                }
                 Phase::Change => match self.change_step(m, cx)? {
                     None => self.phase = Phase::NextRow,
                     Some(step) => {
@@ -365,6 +447,27 @@ impl Task for ModifyTask {
                 Phase::Checked => {
                     self.done(m, cx)?;
                     self.phase = Phase::NextRow;
+                }
+                Phase::NextSpan => {
+                    let Work::Statement(plan) = &self.work else { return Ok(Flow::Done) };
+                    let Some(span) = self.spans.front() else {
+                        move_marks(m, cx, plan);
+                        return Ok(Flow::Done);
+                    };
+                    let step = span.step(m, plan, self.in_spans)?;
+                    self.phase = Phase::Span;
+                    return Ok(Flow::Yield(step));
+                }
+                Phase::Span => {
+                    self.phase = Phase::NextSpan;
+                    let rows = match std::mem::replace(&mut last, StepOutcome::Done) {
+                        StepOutcome::Range { rows } => rows,
+                        _ => 0,
+                    };
+                    if let (Some(span), Work::Statement(plan)) = (self.spans.pop_front(), &self.work) {
+                        self.in_spans = self.in_spans.saturating_sub(span.rows());
+                        span.done(m, cx, plan, rows)?;
+                    }
                 }
             }
         }
@@ -409,7 +512,7 @@ fn target_origin(row: &SourceRow) -> Option<&Origin> {
     row.origins.iter().find(|o| o.item == 0)
 }
 
-fn write_target(plan: &StatementPlan) -> Result<&WriteTarget> {
+pub(super) fn write_target(plan: &StatementPlan) -> Result<&WriteTarget> {
     match plan {
         StatementPlan::Update(u) => Ok(&u.target),
         StatementPlan::Delete(d) => Ok(&d.target),
@@ -431,7 +534,7 @@ pub(super) fn replaced(
     let Some(scan) = tables.into_iter().find(|s| s.item == origin.item) else {
         return Err(error("XX000", "a row of no table"));
     };
-    let part = super::scan::scanned(ex, scan, origin.relation, current);
+    let part = super::scan::scanned(ex, scan, origin.relation, current, usize::MAX);
     let mut values = row.values.to_vec();
     values[scan.offset..scan.offset + part.len().min(scan.width)]
         .clone_from_slice(&part[..part.len().min(scan.width)]);
@@ -459,6 +562,9 @@ pub(super) fn matching(
     slots: &[usize],
     key: &[Value],
 ) -> Result<Vec<SourceRow>> {
+    if let Some(known) = ex.virtual_table(table.id) {
+        return Ok(virtual_matching(ex, table, &known, slots, key, 0));
+    }
     let mut found = Vec::new();
     for (row, tuple) in keyed_rows(ex, table, slots, key)? {
         let values = widened(ex, table.id, &tuple, table.columns.len());
@@ -469,6 +575,30 @@ pub(super) fn matching(
     }
     found.sort_by_key(|(place, _)| *place);
     Ok(found.into_iter().map(|(_, row)| row).collect())
+}
+
+/// The same of a virtual table: the row with these values if they are its key or those of a unique index, else
+/// as many rows as are said.
+fn virtual_matching(
+    ex: &Exec<'_, '_>,
+    table: &Table,
+    known: &VirtualTable,
+    slots: &[usize],
+    key: &[Value],
+    others: u64,
+) -> Vec<SourceRow> {
+    let is_over = |i: &crate::plan::TableIndex| {
+        i.unique
+            && i.parts.len() == slots.len()
+            && i.parts.iter().all(|p| matches!(p, crate::plan::KeyPart::Slot(s) if slots.contains(s)))
+    };
+    let rows = if table.indexes.iter().any(is_over) { 1 } else { others };
+    let keys = keys_of_values(ex, table.id, known, slots, key, rows);
+    let row = |key: RowKey| SourceRow {
+        values: known.values(key, table.columns.len()).into(),
+        origins: smallvec::smallvec![Origin { item: 0, relation: table.id, key }],
+    };
+    keys.into_iter().map(row).collect()
 }
 
 /// Rows that may have the key: by an index over these columns if there is one.

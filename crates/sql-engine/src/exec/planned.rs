@@ -229,7 +229,7 @@ impl Task for PlannedTask {
                 Phase::Work => {
                     self.phase = Phase::Finish;
                     let modelled = || m.shared.get().durations.of_rows(m.rows_read, m.rows_written);
-                    let work = m.work.unwrap_or_else(modelled);
+                    let work = m.work.unwrap_or_else(modelled) - m.worked;
                     if work > Nanos::ZERO {
                         return Ok(Flow::Yield(Step::Work(work)));
                     }

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use sql_syntax::ast::SetOp;
+use transactions::RowLockStrength;
 
 use super::scan::{Frame, SourceRow, holds, rows};
+use super::sieve::columns_read;
 use super::{Exec, Rows};
 use crate::error::{Result, error};
-use crate::expr::{AggregateCall, Env, Typed, finish};
+use crate::expr::{Aggregate, AggregateCall, Env, Typed, finish};
 use crate::plan::{Grouping, QueryPlan, SelectPlan, SortKey, SortValue, Tail};
 use crate::value::{Type, Value, cast};
 
@@ -146,19 +148,40 @@ fn order(a: &Value, b: &Value, descending: bool, nulls_first: bool) -> Ordering 
     }
 }
 
+/// How many rows of FROM are wanted.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted {
+    /// So many, if they come in the order that is asked for.
+    pub(super) enough: Option<usize>,
+    /// So many leading columns of a table that stands alone.
+    pub(super) needed: usize,
+    /// So many of a virtual table, in whatever order.
+    pub(super) most: Option<usize>,
+    /// None that others hold a lock on that conflicts with this.
+    pub(super) passes: Option<RowLockStrength>,
+}
+
 /// The rows of FROM that satisfy WHERE, with their place among the results: sorted, if they need no grouping.
 pub(super) fn candidates(
     ex: &mut Exec<'_, '_>,
     select: &SelectPlan,
     outer: Option<&Env<'_>>,
-    enough: Option<usize>,
+    wanted: Wanted,
 ) -> Result<Vec<SourceRow>> {
+    let Wanted { enough, needed, most, passes } = wanted;
     let ordered = select.ordered_scan();
     let hint = ordered.and_then(|descending| enough.map(|n| (n, descending)));
-    let frame = Frame { width: select.width, outer, enough: hint };
+    let filter = &select.filter;
+    let frame = Frame { width: select.width, outer, enough: hint, needed, filter, most, passes };
+    let found_there = rows(ex, &select.source, frame)?;
+    if select.filter.is_empty() {
+        return Ok(found_there);
+    }
     let mut found = Vec::new();
-    for row in rows(ex, &select.source, frame)? {
-        if holds(ex, &select.filter, &Env { row: &row.values, outer })? {
+    for row in found_there {
+        // What is in the rows of a virtual table is not known.
+        let is_known = row.origins.iter().all(|o| ex.virtual_table(o.relation).is_none());
+        if !is_known || holds(ex, &select.filter, &Env { row: &row.values, outer })? {
             found.push(row);
         }
     }
@@ -172,10 +195,19 @@ fn select_rows(ex: &mut Exec<'_, '_>, select: &SelectPlan, outer: Option<&Env<'_
         && !select.is_distinct
         && select.distinct.is_none();
     let enough = (plain && take != usize::MAX).then(|| skip.saturating_add(take));
-    let found = candidates(ex, select, outer, enough)?;
-    let grouped: Vec<Row> = match &select.grouping {
-        None => found.into_iter().map(|r| r.values).collect(),
-        Some(grouping) => group(ex, select, grouping, found, outer)?,
+    let most = (take != usize::MAX).then(|| skip.saturating_add(take)).filter(|_| plain);
+    let grouped: Vec<Row> = match (&select.grouping, count_alone(ex, select)) {
+        (_, Some(counts)) => vec![counts],
+        (grouping, None) => {
+            let seen = ex.unseen;
+            let wanted = Wanted { enough, needed: columns_read(select), most, passes: None };
+            let found = candidates(ex, select, outer, wanted)?;
+            let unseen = usize::try_from(ex.unseen - seen).unwrap_or(usize::MAX);
+            match grouping {
+                None => found.into_iter().map(|r| r.values).collect(),
+                Some(grouping) => group(ex, select, grouping, (found, unseen), outer)?,
+            }
+        }
     };
     let mut keyed: Vec<(Vec<Value>, Row)> = Vec::with_capacity(grouped.len());
     let sorts = !select.order_by.is_empty();
@@ -224,6 +256,24 @@ fn sets(ex: &mut Exec<'_, '_>, sets: &[Typed], env: &Env<'_>) -> Result<Vec<Vec<
     Ok((0..longest).map(row).collect())
 }
 
+/// The one row of a query that only counts its table's rows: they need not be put together for it.
+fn count_alone(ex: &mut Exec<'_, '_>, select: &SelectPlan) -> Option<Row> {
+    // Who is watched has to be seen reading.
+    if super::serializable::is_watched(ex) {
+        return None;
+    }
+    let grouping = select.grouping.as_ref()?;
+    let counts = |call: &AggregateCall| call.function == Aggregate::CountRows && call.filter.is_none();
+    let is_plain = grouping.keys.is_empty() && grouping.having.is_none() && select.filter.is_empty();
+    if !is_plain || !select.sets.is_empty() || !grouping.aggregates.iter().all(counts) {
+        return None;
+    }
+    let count = i64::try_from(super::scan::counted(ex, &select.source)?).ok()?;
+    let mut values = vec![Value::Null; select.width];
+    values.resize(select.width + grouping.aggregates.len(), Value::Int(count));
+    Some(values.into())
+}
+
 /// The values that a row is sorted by: first those of DISTINCT ON.
 pub(super) fn sort_keys(ex: &mut Exec<'_, '_>, select: &SelectPlan, env: &Env<'_>) -> Result<Vec<Value>> {
     let mut keys = Vec::with_capacity(select.order_by.len());
@@ -266,9 +316,10 @@ fn group(
     ex: &mut Exec<'_, '_>,
     select: &SelectPlan,
     grouping: &Grouping,
-    found: Vec<SourceRow>,
+    (found, unseen): (Vec<SourceRow>, usize),
     outer: Option<&Env<'_>>,
 ) -> Result<Vec<Row>> {
+    let unseen = if grouping.keys.is_empty() { unseen } else { 0 };
     let mut groups: BTreeMap<Vec<Value>, Vec<Row>> = BTreeMap::new();
     for row in found {
         let env = Env { row: &row.values, outer };
@@ -286,7 +337,7 @@ fn group(
         };
         values.resize(select.width, Value::Null);
         for call in &grouping.aggregates {
-            values.push(aggregate(ex, call, &members, outer)?);
+            values.push(aggregate(ex, call, (&members, unseen), outer)?);
         }
         let row: Row = values.into();
         let env = Env { row: &row, outer };
@@ -301,11 +352,11 @@ fn group(
 fn aggregate(
     ex: &mut Exec<'_, '_>,
     call: &AggregateCall,
-    members: &[Row],
+    (members, unseen): (&[Row], usize),
     outer: Option<&Env<'_>>,
 ) -> Result<Value> {
     let mut kept: Vec<(Vec<(Value, bool, bool)>, Value, Value)> = Vec::new();
-    let mut count = 0;
+    let mut count = unseen;
     for row in members {
         let env = Env { row, outer };
         if !call.filter.as_ref().map_or(Ok(true), |f| f.holds(ex, &env))? {

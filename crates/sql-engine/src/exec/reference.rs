@@ -351,7 +351,8 @@ impl Task for CheckTask {
                 }
                 Phase::Find => {
                     if self.mode() == LockMode::RowExclusive {
-                        if self.meets_unseen(m, cx)? {
+                        let keeps_snapshot = m.shared.get().session(m.session).repeatable.is_some();
+                        if keeps_snapshot && self.meets_unseen(m, cx)? {
                             let message = "could not serialize access due to concurrent update";
                             return Err(error("40001", message));
                         }
@@ -424,12 +425,16 @@ impl CheckTask {
         cx: &mut StepContext<'_, Tuple>,
         current: &Tuple,
     ) -> Result<bool> {
-        let Some((table, _)) = self.found.next() else { return Ok(false) };
+        let Some((table, row)) = self.found.next() else { return Ok(false) };
         let (root, slots, key) = self.looks_into();
         let places = match self.tables.iter().find(|t| t.id == root) {
             Some(root) if root.id != table.id => by_name(root, &table, slots),
             _ => slots.to_vec(),
         };
+        let is_virtual = m.exec(cx, |ex| Ok(ex.virtual_table(table.id).is_some()))?;
+        if is_virtual {
+            return Ok(!row.origins.is_empty());
+        }
         let values = m.exec(cx, |ex| Ok(widened(ex, table.id, current, table.columns.len())))?;
         Ok(places.iter().zip(key).all(|(s, v)| values[*s] == *v))
     }

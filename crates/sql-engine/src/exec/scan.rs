@@ -7,13 +7,17 @@ use std::rc::Rc;
 use lock_table::{RelationId, RowKey};
 use smallvec::SmallVec;
 use sql_syntax::ast::JoinKind;
+use transactions::RowLockStrength;
 
-use super::{Exec, serializable, unique};
+use super::selection::Selection;
+use super::sieve::Sieve;
+use super::{Exec, join, serializable, unique};
 use crate::error::{Result, error};
 use crate::expr::{Arithmetic, Comparison, Env, Typed};
 use crate::plan::{Access, JoinSource, Source, TableIndex, TableScan};
 use crate::state::Tuple;
 use crate::value::Value;
+use crate::virtual_table::VirtualTable;
 
 /// Where a part of a joined row comes from.
 #[derive(Clone, Debug)]
@@ -37,10 +41,18 @@ pub(super) struct Frame<'e> {
     pub(super) outer: Option<&'e Env<'e>>,
     /// That many rows are enough, if they come in the order of the index.
     pub(super) enough: Option<(usize, bool)>,
+    /// Of a table that stands alone, that many leading columns are enough.
+    pub(super) needed: usize,
+    /// The conditions that are looked at afterwards: of a virtual table's rows they may name the keys.
+    pub(super) filter: &'e [Typed],
+    /// That many rows of a virtual table are enough.
+    pub(super) most: Option<usize>,
+    /// Rows on which others hold conflicting locks are passed over (SKIP LOCKED).
+    pub(super) passes: Option<RowLockStrength>,
 }
 
 impl Frame<'_> {
-    fn env<'r>(&'r self, row: &'r [Value]) -> Env<'r> {
+    pub(super) fn env<'r>(&'r self, row: &'r [Value]) -> Env<'r> {
         Env { row, outer: self.outer }
     }
 }
@@ -106,7 +118,7 @@ fn plain_rows(
 }
 
 /// A part of a row at its place in the whole.
-fn placed(part: &[Value], offset: usize, width: usize) -> Vec<Value> {
+pub(super) fn placed(part: &[Value], offset: usize, width: usize) -> Vec<Value> {
     let mut values = vec![Value::Null; width.max(offset + part.len())];
     values[offset..offset + part.len()].clone_from_slice(part);
     values
@@ -144,27 +156,83 @@ pub(super) fn scanned(
     scan: &TableScan,
     relation: RelationId,
     tuple: &Tuple,
+    needed: usize,
 ) -> Rc<[Value]> {
     match scan.parts.iter().find(|(part, _)| *part == relation) {
         Some((_, map)) => {
             let width = map.iter().flatten().max().map_or(0, |at| at + 1);
             mapped(&widened(ex, relation, tuple, width), map).into()
         }
-        None => widened(ex, relation, tuple, scan.width),
+        None => widened(ex, relation, tuple, scan.width.min(needed)),
     }
 }
 
 fn table_rows(ex: &mut Exec<'_, '_>, scan: &TableScan, frame: Frame<'_>) -> Result<Vec<SourceRow>> {
     let mut rows = Vec::new();
     if scan.has_heap {
-        own_rows(ex, scan, frame, &mut rows)?;
+        match ex.virtual_table(scan.relation) {
+            Some(table) => virtual_rows(ex, scan, scan.relation, &table, frame, &mut rows)?,
+            None => own_rows(ex, scan, frame, &mut rows)?,
+        }
     }
     for (part, _) in &scan.parts {
+        if let Some(table) = ex.virtual_table(*part) {
+            virtual_rows(ex, scan, *part, &table, frame, &mut rows)?;
+            continue;
+        }
         serializable::reads(ex, *part, None)?;
         let found = ex.cx.scan(*part);
         in_place_order(found, |key, tuple| add_row(ex, scan, *part, key, &tuple, frame, &mut rows))?;
     }
     Ok(rows)
+}
+
+/// Rows of a virtual table: as many as are wanted. Conditions are taken to hold, as far as they are not known.
+fn virtual_rows(
+    ex: &mut Exec<'_, '_>,
+    scan: &TableScan,
+    relation: RelationId,
+    table: &VirtualTable,
+    frame: Frame<'_>,
+    rows: &mut Vec<SourceRow>,
+) -> Result<()> {
+    let selection = Selection::of_scan(ex, scan, relation, table, frame)?;
+    for key in selection.shown(ex, relation, frame) {
+        let values = placed(&known_of(scan, relation, table, key), scan.offset, frame.width);
+        let origin = Origin { item: scan.item, relation, key };
+        rows.push(SourceRow { values: values.into(), origins: SmallVec::from_elem(origin, 1) });
+    }
+    Ok(())
+}
+
+/// What is known of a virtual row, in the scan's columns.
+pub(super) fn known_of(
+    scan: &TableScan,
+    relation: RelationId,
+    table: &VirtualTable,
+    key: RowKey,
+) -> Vec<Value> {
+    match scan.parts.iter().find(|(part, _)| *part == relation) {
+        Some((_, map)) => {
+            let width = map.iter().flatten().max().map_or(0, |at| at + 1);
+            mapped(&table.values(key, width), map)
+        }
+        None => table.values(key, scan.width),
+    }
+}
+
+/// A row's values: of a virtual one those that are known.
+pub(super) fn contents(
+    ex: &Exec<'_, '_>,
+    relation: RelationId,
+    key: RowKey,
+    tuple: &Tuple,
+    width: usize,
+) -> Rc<[Value]> {
+    match ex.virtual_table(relation) {
+        Some(table) => table.values(key, width).into(),
+        None => widened(ex, relation, tuple, width),
+    }
 }
 
 /// In the order in which the versions stand in the file.
@@ -192,8 +260,7 @@ fn own_rows(
     let keys: Vec<RowKey> = match &scan.access {
         Access::Sequential => {
             serializable::reads(ex, relation, None)?;
-            let found = ex.cx.scan(relation);
-            return in_place_order(found, |key, tuple| add_row(ex, scan, relation, key, &tuple, frame, rows));
+            return sequential_rows(ex, scan, frame, rows);
         }
         Access::Index { index: id, equal, low, high } => {
             let Some(index) = index(*id) else { return Ok(()) };
@@ -204,9 +271,14 @@ fn own_rows(
             unique::ensure_built(ex, relation, index)?;
             let range = Range { equal, low, high };
             if let Some((enough, descending)) = frame.enough {
-                let keys = range.lookup(ex, index);
-                serializable::reads(ex, relation, Some((*id, &keys)))?;
+                if serializable::is_watched(ex) {
+                    let keys = range.lookup(ex, index);
+                    serializable::reads(ex, relation, Some((*id, &keys)))?;
+                }
                 return ordered_rows(ex, scan, index, &range, (enough, descending), frame, rows);
+            }
+            if walks_indexes(ex) {
+                return ordered_rows(ex, scan, index, &range, (usize::MAX, false), frame, rows);
             }
             range.lookup(ex, index)
         }
@@ -214,8 +286,18 @@ fn own_rows(
             let Some(index) = index(*id) else { return Ok(()) };
             let Value::Array(values) = values.eval(ex, &frame.env(&[]))? else { return Ok(()) };
             unique::ensure_built(ex, relation, index)?;
-            let one = |v: &Value| Range { equal: vec![v.clone()], low: None, high: None }.lookup(ex, index);
-            values.iter().flat_map(one).collect()
+            let one = |v: &Value| Range { equal: vec![v.clone()], low: None, high: None };
+            if walks_indexes(ex) {
+                let mut values = values.to_vec();
+                values.sort();
+                values.dedup();
+                for value in &values {
+                    let all = (usize::MAX, false);
+                    ordered_rows(ex, scan, index, &one(value), all, frame, rows)?;
+                }
+                return Ok(());
+            }
+            values.iter().flat_map(|v| one(v).lookup(ex, index)).collect()
         }
     };
     if let Access::Index { index, .. } | Access::AnyOf { index, .. } = &scan.access {
@@ -230,6 +312,65 @@ fn own_rows(
     found.sort_by_key(|(key, tuple)| (tuple.place, *key));
     found.dedup_by_key(|(key, _)| *key);
     in_place_order(found, |key, tuple| add_row(ex, scan, relation, key, &tuple, frame, rows))
+}
+
+/// Whether the planner is told to go through a table in no other way than along an index (manual, 19.7.1):
+/// rows come in the order of its keys then, otherwise in that of their places.
+fn walks_indexes(ex: &Exec<'_, '_>) -> bool {
+    let state = ex.shared.get();
+    let settings = &state.session(ex.session()).settings;
+    let is_off = |name: &str| settings.get(name).is_some_and(|v| matches!(v.as_str(), "off" | "false" | "0"));
+    is_off("enable_seqscan") && is_off("enable_bitmapscan")
+}
+
+/// All rows of the table itself that satisfy the filter.
+fn sequential_rows(
+    ex: &mut Exec<'_, '_>,
+    scan: &TableScan,
+    frame: Frame<'_>,
+    rows: &mut Vec<SourceRow>,
+) -> Result<()> {
+    let relation = scan.relation;
+    let mut found = Vec::new();
+    if sift(ex, scan, &mut |key, tuple| found.push((key, tuple.clone()))).is_none() {
+        let found = ex.cx.scan(relation);
+        return in_place_order(found, |key, tuple| add_row(ex, scan, relation, key, &tuple, frame, rows));
+    }
+    found.sort_by_key(|(_, tuple)| tuple.place);
+    rows.reserve(found.len());
+    rows.extend(found.iter().map(|(key, tuple)| source_row(ex, scan, relation, *key, tuple, frame)));
+    Ok(())
+}
+
+/// Shows the rows of the table itself that satisfy the filter; nothing if the filter needs more than the rows.
+fn sift(ex: &mut Exec<'_, '_>, scan: &TableScan, each: &mut dyn FnMut(RowKey, &Tuple)) -> Option<()> {
+    let (shared, params) = (ex.shared, ex.params);
+    let state = shared.get();
+    let missing = state.tables.get(&scan.relation).map_or(&[][..], |t| &t.missing);
+    let sieve = Sieve::new(&scan.filter, scan.offset, missing, params)?;
+    let mut read = 0;
+    ex.cx.for_each_row(scan.relation, |key, tuple| {
+        read += 1;
+        if sieve.passes(tuple.values()) {
+            each(key, tuple);
+        }
+    });
+    ex.rows_read += read;
+    Some(())
+}
+
+/// How many rows a source has, where no more than counting is needed; nothing if it takes more.
+pub(super) fn counted(ex: &mut Exec<'_, '_>, source: &Source) -> Option<usize> {
+    let Source::Table(scan) = source else { return None };
+    if ex.virtual_table(scan.relation).is_some() {
+        return None;
+    }
+    if !(scan.has_heap && scan.parts.is_empty() && matches!(scan.access, Access::Sequential)) {
+        return None;
+    }
+    let mut count = 0;
+    sift(ex, scan, &mut |_, _| count += 1)?;
+    Some(count)
 }
 
 /// Rows in the order of the index, no more than are wanted.
@@ -275,15 +416,28 @@ fn add_row(
     rows: &mut Vec<SourceRow>,
 ) -> Result<bool> {
     ex.rows_read += 1;
-    let mut values = scanned(ex, scan, relation, tuple);
+    let row = source_row(ex, scan, relation, key, tuple, frame);
+    if holds(ex, &scan.filter, &frame.env(&row.values))? {
+        rows.push(row);
+    }
+    Ok(true)
+}
+
+/// A row of a table as a row of FROM.
+fn source_row(
+    ex: &Exec<'_, '_>,
+    scan: &TableScan,
+    relation: RelationId,
+    key: RowKey,
+    tuple: &Tuple,
+    frame: Frame<'_>,
+) -> SourceRow {
+    let mut values = scanned(ex, scan, relation, tuple, frame.needed);
     if scan.offset > 0 || frame.width > scan.width {
         values = placed(&values, scan.offset, frame.width).into();
     }
-    if holds(ex, &scan.filter, &frame.env(&values))? {
-        let origin = Origin { item: scan.item, relation, key };
-        rows.push(SourceRow { values, origins: SmallVec::from_elem(origin, 1) });
-    }
-    Ok(true)
+    let origin = Origin { item: scan.item, relation, key };
+    SourceRow { values, origins: SmallVec::from_elem(origin, 1) }
 }
 
 /// A stretch of an index.
@@ -333,7 +487,10 @@ impl Range {
         if self.is_empty() {
             return found;
         }
-        for (entry, rows) in data.entries.range(self.start()..) {
+        if self.equal.len() == index.parts.len() {
+            return data.entries.get(&self.equal[..]).map_or(found, |rows| rows.to_vec());
+        }
+        for (entry, rows) in data.entries.range_from(&*self.start()) {
             match self.takes(entry) {
                 None => break,
                 Some(true) => found.extend(rows.iter().copied()),
@@ -368,8 +525,9 @@ impl Range {
             last.is_some()
         };
         if descending {
-            let end = after.map_or(Bound::Unbounded, |a| Bound::Excluded(Box::from(a)));
-            let range = data.entries.range((Bound::Included(self.start()), end)).rev();
+            let start = self.start();
+            let end = after.map_or(Bound::Unbounded, Bound::Excluded);
+            let range = data.entries.range::<[Value]>((Bound::Included(&*start), end)).rev();
             for (entry, rows) in range {
                 // Walking down from the end, entries beyond the stretch come first.
                 if self.takes(entry) == Some(true) && add(entry, rows) {
@@ -377,11 +535,9 @@ impl Range {
                 }
             }
         } else {
-            let start = match after {
-                Some(after) => Bound::Excluded(Box::from(after)),
-                None => Bound::Included(self.start()),
-            };
-            for (entry, rows) in data.entries.range((start, Bound::Unbounded)) {
+            let first = self.start();
+            let start = after.map_or(Bound::Included(&*first), Bound::Excluded);
+            for (entry, rows) in data.entries.range::<[Value]>((start, Bound::Unbounded)) {
                 match self.takes(entry) {
                     None => break,
                     Some(true) if add(entry, rows) => break,
@@ -393,13 +549,16 @@ impl Range {
     }
 }
 
-fn join_rows(ex: &mut Exec<'_, '_>, join: &JoinSource, frame: Frame<'_>) -> Result<Vec<SourceRow>> {
-    let frame = Frame { enough: None, ..frame };
-    let left = rows(ex, &join.left, frame)?;
-    let right = rows(ex, &join.right, frame)?;
+fn join_rows(ex: &mut Exec<'_, '_>, source: &JoinSource, frame: Frame<'_>) -> Result<Vec<SourceRow>> {
+    let frame = Frame { enough: None, needed: usize::MAX, most: None, ..frame };
+    let left = rows(ex, &source.left, frame)?;
+    let right = match join::partners(ex, source, &left, frame)? {
+        Some(found) => found,
+        None => rows(ex, &source.right, frame)?,
+    };
     let keys = |ex: &mut Exec<'_, '_>, row: &SourceRow, of_left: bool| -> Result<Option<Vec<Value>>> {
-        let mut key = Vec::with_capacity(join.equal.len());
-        for (l, r) in &join.equal {
+        let mut key = Vec::with_capacity(source.equal.len());
+        for (l, r) in &source.equal {
             let value = if of_left { l } else { r }.eval(ex, &frame.env(&row.values))?;
             if value.is_null() {
                 return Ok(None);
@@ -417,21 +576,24 @@ fn join_rows(ex: &mut Exec<'_, '_>, join: &JoinSource, frame: Frame<'_>) -> Resu
     let mut matched = vec![false; right.len()];
     let mut joined = Vec::new();
     for l in &left {
+        let key = keys(ex, l, true)?;
+        // Who the partner of a row is of which nothing is known is not known either; that it has one is assumed.
         let mut any = false;
-        if let Some(key) = keys(ex, l, true)? {
+        let has_unknown_partner = key.is_none() && join::is_unknown(ex, l);
+        if let Some(key) = key {
             for &at in by_key.get(&key).map_or(&[][..], Vec::as_slice) {
-                let row = merged(l, &right[at], join.right_slots);
-                if holds(ex, &join.on, &frame.env(&row.values))? {
+                let row = merged(l, &right[at], source.right_slots);
+                if holds(ex, &source.on, &frame.env(&row.values))? {
                     (any, matched[at]) = (true, true);
                     joined.push(row);
                 }
             }
         }
-        if !any && matches!(join.kind, JoinKind::Left | JoinKind::Full) {
+        if !any && (has_unknown_partner || matches!(source.kind, JoinKind::Left | JoinKind::Full)) {
             joined.push(l.clone());
         }
     }
-    if matches!(join.kind, JoinKind::Right | JoinKind::Full) {
+    if matches!(source.kind, JoinKind::Right | JoinKind::Full) {
         let unmatched = right.iter().zip(&matched).filter(|(_, m)| !**m);
         joined.extend(unmatched.map(|(r, _)| r.clone()));
     }

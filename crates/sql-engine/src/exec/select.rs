@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
-use transactions::{Step, StepContext, StepOutcome};
+use transactions::{Step, StepContext, StepOutcome, WaitPolicy};
 
 use super::machine::{Flow, Machine, Task};
 use super::modify::replaced;
-use super::query::{candidates, limits, project, sort, sort_keys};
+use super::query::{Wanted, candidates, limits, project, sort, sort_keys};
 use super::scan::{SourceRow, holds, still_holds};
 use super::stops::{returned, step_of};
 use crate::error::{Result, not_modelled};
@@ -14,6 +14,9 @@ use crate::expr::Env;
 use crate::plan::{QueryPlan, SelectPlan, StatementPlan};
 use crate::state::Tuple;
 use crate::value::Value;
+
+/// How many rows of a virtual table are locked at most, if no limit says.
+const LOCKED: usize = 10_000;
 
 enum Phase {
     Collect,
@@ -65,7 +68,11 @@ impl SelectTask {
         let (skip, take, found) = m.exec(cx, |ex| {
             let (skip, take) = limits(ex, select.offset.as_ref(), select.limit.as_ref(), None)?;
             let mut keyed = Vec::new();
-            for row in candidates(ex, select, None, None)? {
+            let most = if take == usize::MAX { LOCKED } else { skip.saturating_add(take) };
+            let skips = select.locking.iter().find(|l| l.policy == WaitPolicy::Skip);
+            let passes = skips.map(|l| l.strength);
+            let wanted = Wanted { enough: None, needed: usize::MAX, most: Some(most), passes };
+            for row in candidates(ex, select, None, wanted)? {
                 keyed.push((sort_keys(ex, select, &Env::row(&row.values))?, row));
             }
             sort(&mut keyed, &select.order_by, 0);
@@ -97,6 +104,9 @@ impl SelectTask {
         let Some(row) = self.row.clone() else { return Ok(false) };
         let Some(origin) = row.origins.iter().find(|o| o.item == item).cloned() else { return Ok(true) };
         let values = m.exec(cx, |ex| {
+            if ex.virtual_table(origin.relation).is_some() {
+                return Ok(Some(Rc::clone(&row.values)));
+            }
             let values = replaced(ex, &select.source, &row, &origin, &current)?;
             let env = Env::row(&values);
             let stays = still_holds(ex, &select.source, &env)? && holds(ex, &select.filter, &env)?;

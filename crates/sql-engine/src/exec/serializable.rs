@@ -72,6 +72,11 @@ fn is_hash(index: &Rc<Relation>) -> bool {
     index.as_index().is_some_and(|index| &*index.method == "hash")
 }
 
+/// Whether the transaction is one whose reads are noted.
+pub(super) fn is_watched(ex: &Exec<'_, '_>) -> bool {
+    number(ex).is_some()
+}
+
 fn number(ex: &Exec<'_, '_>) -> Option<Number> {
     ex.shared.get().session(ex.session()).serial
 }

@@ -79,7 +79,14 @@ fn widest(index: &TableIndex) -> usize {
 }
 
 /// Puts a row's entries into the indexes whose entries are kept, and those that have to be unique.
-pub(super) fn enter(ex: &mut Exec<'_, '_>, table: &Table, row: RowKey, values: &[Value]) -> Result<()> {
+/// An update that left the key as it was finds its entry there.
+pub(super) fn enter(
+    ex: &mut Exec<'_, '_>,
+    table: &Table,
+    row: RowKey,
+    values: &[Value],
+    before: Option<&[Value]>,
+) -> Result<()> {
     for index in &table.indexes {
         let kept = ex.shared.get().indexes.contains_key(&index.id);
         let checked = index.unique && index.ready;
@@ -88,6 +95,11 @@ pub(super) fn enter(ex: &mut Exec<'_, '_>, table: &Table, row: RowKey, values: &
         }
         ensure_built(ex, table.id, index)?;
         let Some(key) = key_of(ex, index, values)? else { continue };
+        if let Some(before) = before
+            && key_of(ex, index, before)?.as_ref() == Some(&key)
+        {
+            continue;
+        }
         if let Some(data) = ex.shared.edit().indexes.get_mut(&index.id) {
             data.add(key, row);
         }
@@ -114,6 +126,20 @@ pub(super) fn conflict(
 ) -> Result<Option<Conflict>> {
     if !index.nulls_not_distinct && key.iter().any(Value::is_null) {
         return Ok(None);
+    }
+    if let Some(known) = ex.virtual_table(table) {
+        // Of other columns than the key it is not known who has which value: nobody is taken to have it.
+        let is_key =
+            |part: &KeyPart| matches!(part, KeyPart::Slot(slot) if Some(*slot) == known.integer_slot());
+        if !matches!(index.parts.as_slice(), [part] if is_key(part)) {
+            return Ok(None);
+        }
+        let row = known.row_of(key);
+        return Ok(match ex.cx.dirty_state(table, row) {
+            DirtyState::Live => Some(Conflict::Row(row)),
+            DirtyState::Busy(xid) => Some(Conflict::Busy(xid)),
+            DirtyState::Dead => None,
+        });
     }
     ensure_built(ex, table, index)?;
     let rows: Vec<RowKey> = {
@@ -199,8 +225,12 @@ impl Task for UniqueTask {
         _last: StepOutcome<Tuple>,
     ) -> Result<Flow> {
         let table = Rc::clone(&self.table);
+        if m.shared.get().virtual_tables.contains_key(&table.id) {
+            // The key was looked at when the row was inserted.
+            return Ok(Flow::Done);
+        }
         if !self.entered {
-            m.exec(cx, |ex| enter(ex, &table, self.row, &self.values))?;
+            m.exec(cx, |ex| enter(ex, &table, self.row, &self.values, self.before.as_deref()))?;
             self.entered = true;
         }
         let is_watched = m.shared.get().session(m.session).serial.is_some();

@@ -22,6 +22,9 @@ pub(super) fn holds(
     lookup: &schema_rules::Session,
     condition: &Condition,
 ) -> Result<bool> {
+    if let Some(known) = virtual_holds(ex, catalog, condition) {
+        return Ok(known);
+    }
     let mut planner = Planner::new(catalog, lookup, &[]);
     let slot = |column: u16| usize::from(column).saturating_sub(1);
     match condition {
@@ -97,6 +100,43 @@ pub(super) fn holds(
             bound_takes(ex, catalog, &mut planner, bounds, false)
         }
         Condition::Converts { .. } => Ok(true),
+    }
+}
+
+/// What a condition comes to on a virtual table: its rows are taken to satisfy what is demanded of them. That a
+/// column without a default is NULL in all rows is known while it is being added.
+fn virtual_holds(ex: &mut Exec<'_, '_>, catalog: &Catalog, condition: &Condition) -> Option<bool> {
+    let (relation, other) = match condition {
+        Condition::NoNulls { relation, .. }
+        | Condition::Empty { relation }
+        | Condition::Check { relation, .. }
+        | Condition::Unique { relation, .. }
+        | Condition::WithinBound { relation, .. }
+        | Condition::OutsideBound { relation, .. } => (*relation, None),
+        Condition::ForeignKey { relation, key } => (*relation, Some(key.referenced)),
+        Condition::Unreferenced { relation, partition, .. } => (*relation, Some(*partition)),
+        Condition::Exclusion { .. } | Condition::DomainCheck { .. } | Condition::Converts { .. } => {
+            return None;
+        }
+    };
+    let is_virtual = |id: RelationId| {
+        catalog.with_descendants(id).into_iter().any(|part| ex.virtual_table(part).is_some())
+    };
+    if !is_virtual(relation) && !other.is_some_and(is_virtual) {
+        return None;
+    }
+    match condition {
+        Condition::Empty { .. } => Some(ex.cx.committed_count(relation) == 0),
+        Condition::NoNulls { column, .. } if ex.cx.committed_count(relation) > 0 => {
+            let before = ex.shared.edit().catalog_of(ex.session());
+            let is_old = before.relation(relation).is_none_or(|r| r.column_at(*column).is_some());
+            let has_value = catalog
+                .relation(relation)
+                .and_then(|r| r.column_at(*column))
+                .is_none_or(|c| c.default.is_some() || c.identity.is_some() || c.generated.is_some());
+            Some(is_old || has_value)
+        }
+        _ => Some(true),
     }
 }
 

@@ -525,8 +525,14 @@ impl<'b, 'p> Binder<'b, 'p> {
         Ok(Typed::new(Node::StepResult(sets.len() - 1), ty))
     }
 
-    fn args(&mut self, call: &ast::FunctionCall) -> Result<Vec<Typed>> {
-        call.args.iter().map(|a| self.compile(&a.value)).collect()
+    fn args<'a>(&mut self, call: &'a ast::FunctionCall) -> Result<Vec<Typed>> {
+        // What names a sequence is written as pg_dump does, 'public.s'::regclass: the name is all that is wanted of it.
+        let of_sequence = matches!(call.name.name.text.as_str(), "nextval" | "currval" | "setval");
+        let written = |(n, value): (usize, &'a ast::Expr)| match &value.kind {
+            ExprKind::Cast { operand, to } if of_sequence && n == 0 && to.name == "regclass" => operand,
+            _ => value,
+        };
+        call.args.iter().map(|a| &a.value).enumerate().map(written).map(|value| self.compile(value)).collect()
     }
 
     fn step_call(&mut self, function: StepFunction, ty: Type, call: &ast::FunctionCall) -> Result<Typed> {

@@ -23,7 +23,7 @@ pub(crate) enum Access {
 }
 
 /// What a condition says about one column.
-enum Bound {
+pub(crate) enum Bound {
     Equal(Typed),
     Low(Typed, bool),
     High(Typed, bool),
@@ -88,7 +88,7 @@ fn usable(index: &TableIndex) -> bool {
     index.valid && index.predicate.is_none()
 }
 
-fn bounds(condition: &Typed, slot: usize) -> Vec<Bound> {
+pub(crate) fn bounds(condition: &Typed, slot: usize) -> Vec<Bound> {
     match &condition.node {
         Node::And(list) => list.iter().flat_map(|c| bounds(c, slot)).collect(),
         Node::Compare(op, sides) => {
@@ -111,7 +111,7 @@ fn bounds(condition: &Typed, slot: usize) -> Vec<Bound> {
     }
 }
 
-fn any_of(condition: &Typed, slot: usize) -> Option<Typed> {
+pub(crate) fn any_of(condition: &Typed, slot: usize) -> Option<Typed> {
     let is_column = |e: &Typed| matches!(e.node, Node::Column(s) if s == slot);
     match &condition.node {
         Node::InList(operand, list) if is_column(operand) && list.iter().all(Typed::is_row_independent) => {

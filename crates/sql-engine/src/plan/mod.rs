@@ -18,7 +18,7 @@ use schema_rules::Catalog;
 use schema_rules::catalog::{Name, Relation};
 use sql_syntax::ast::{self, ObjectName};
 
-pub(crate) use access::Access;
+pub(crate) use access::{Access, Bound, any_of, bounds};
 pub(crate) use from::{JoinSource, Source, TableScan, column_map};
 pub(crate) use select::{Grouping, QueryPlan, SelectPlan, SortKey, SortValue, Tail};
 pub(crate) use table::{ForeignKey, KeyPart, Table, TableIndex, slots, table_item};

@@ -4,13 +4,19 @@ use super::scan::{Token, Tokens};
 
 /// What a statement does to the transaction block it runs in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Control {
+pub enum Control {
     /// BEGIN, START TRANSACTION.
     Begin,
     /// COMMIT, END; with CHAIN the next block is open at once.
-    Commit { chain: bool },
+    Commit {
+        /// Whether it is AND CHAIN.
+        chain: bool,
+    },
     /// ROLLBACK, ABORT.
-    Rollback { chain: bool },
+    Rollback {
+        /// Whether it is AND CHAIN.
+        chain: bool,
+    },
     /// PREPARE TRANSACTION: the session is rid of it.
     Prepare,
     /// ROLLBACK TO SAVEPOINT: a failed block works again.
@@ -20,7 +26,8 @@ pub(crate) enum Control {
 }
 
 /// The statements of a text (one message may hold several) as far as transactions are concerned.
-pub(crate) fn controls(text: &str) -> Vec<Control> {
+#[must_use]
+pub fn controls(text: &str) -> Vec<Control> {
     let mut controls = Vec::new();
     let mut words: Vec<String> = Vec::new();
     let mut anything = false;

@@ -3,10 +3,13 @@
 
 mod control;
 mod normalise;
+mod params;
 mod scan;
 
-pub(crate) use control::{Control, controls};
-pub(crate) use normalise::{fingerprint_of_name, normalise};
+pub use control::{Control, controls};
+pub(crate) use normalise::fingerprint_of_name;
+pub use normalise::normalise;
+pub use params::{ParamUse, param_uses};
 
 /// The text with constants replaced by `?` and case, spacing and comments evened out, and its fingerprint.
 pub(crate) fn fingerprint(text: &str) -> (String, String) {

@@ -45,7 +45,8 @@ const BEFORE_PARENTHESIS: &[&str] = &[
 const MAX_BYTES: usize = 64 << 10;
 
 /// The text with constants replaced and case, spacing and comments evened out.
-pub(crate) fn normalise(text: &str) -> String {
+#[must_use]
+pub fn normalise(text: &str) -> String {
     let cut = text.len() > MAX_BYTES;
     let mut words = folded(&text[..text.floor_char_boundary(MAX_BYTES)]);
     while words.last().is_some_and(|word| word == ";") {
@@ -68,7 +69,7 @@ fn folded(text: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     for token in Tokens::new(text) {
         let word = match token {
-            Token::Param => "?".to_owned(),
+            Token::Param(_) => "?".to_owned(),
             Token::Constant(_) => {
                 drop_sign(&mut words);
                 "?".to_owned()

@@ -12,7 +12,7 @@ pub(crate) enum Token<'a> {
     /// A string or number of any kind.
     Constant(&'a str),
     /// `$1`.
-    Param,
+    Param(&'a str),
     /// An operator or a single punctuation character.
     Symbol(&'a str),
 }
@@ -172,8 +172,7 @@ impl<'a> Iterator for Tokens<'a> {
             }
             b'$' if second.is_ascii_digit() => {
                 let end = self.run_end(self.at + 1, |byte| byte.is_ascii_digit());
-                self.take(end);
-                Token::Param
+                Token::Param(self.take(end))
             }
             b'$' => match self.dollar_end() {
                 Some(end) => Token::Constant(self.take(end)),
@@ -227,7 +226,7 @@ mod tests {
 
     #[test]
     fn parameters_are_not_dollar_quotes() {
-        assert_eq!(tokens("$1::int")[0], Token::Param);
+        assert_eq!(tokens("$1::int")[0], Token::Param("$1"));
         assert_eq!(tokens("a$1"), [Token::Word("a$1")]);
     }
 }

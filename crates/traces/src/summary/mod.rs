@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use crate::record::{End, Failure, Header, Record, Statement, WaitOutcome};
 use crate::sql;
 use histogram::Histogram;
+pub use touched::{Touched, touched};
 
 /// Different statements that are told apart; what comes later is summed up as the others.
 const MAX_STATEMENTS: usize = 20_000;

@@ -13,15 +13,16 @@ use sql_syntax::ast::{
 
 /// What a text touches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Touched {
+pub struct Touched {
     /// Tables with the lock modes taken on them.
-    pub(crate) tables: BTreeSet<(String, &'static str)>,
+    pub tables: BTreeSet<(String, &'static str)>,
     /// What could not be read: the parser's message, or the name of a statement that has no model.
-    pub(crate) not_read: Option<String>,
+    pub not_read: Option<String>,
 }
 
 /// Reads a text that may hold several statements.
-pub(crate) fn touched(text: &str) -> Touched {
+#[must_use]
+pub fn touched(text: &str) -> Touched {
     let script = sql_syntax::parse(text);
     let mut walk = Walk::default();
     for statement in &script.statements {

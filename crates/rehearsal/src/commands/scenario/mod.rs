@@ -1,5 +1,6 @@
 //! `rehearsal scenario …`.
 
+mod new;
 mod schema;
 
 use std::process::ExitCode;
@@ -7,6 +8,8 @@ use std::process::ExitCode;
 /// What to do with scenario files.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
+    /// Write a first scenario for a schema and its migrations.
+    New(new::Arguments),
     /// Print the JSON Schema of scenario files, for editors.
     Schema,
 }
@@ -14,6 +17,7 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
+            Self::New(arguments) => arguments.run(),
             Self::Schema => schema::run(),
         }
     }

@@ -6,6 +6,7 @@ mod show;
 use std::process::ExitCode;
 
 use sim_clock::Nanos;
+use traces::transform::Window;
 
 /// What to do with traces.
 #[derive(Debug, clap::Subcommand)]
@@ -35,6 +36,26 @@ fn parse_span(text: &str) -> Result<Nanos, String> {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         Ok(number) if number.is_finite() && number >= 0.0 => Ok(Nanos((number * factor) as u64)),
         _ => Err(format!("'{text}' is no span of time such as 90, 90s, 1.5m, 2h or 250ms")),
+    }
+}
+
+/// `10m..20m`, `..1h`, `5m..`: a part of a trace, counted from its start.
+pub(super) fn parse_window(text: &str) -> Result<Window, String> {
+    let (from, to) =
+        text.split_once("..").ok_or_else(|| format!("'{text}' is no window such as 10m..20m"))?;
+    let us = |text: &str| parse_span(text).map(|span| span.0 / 1_000);
+    let from_us = if from.is_empty() { 0 } else { us(from)? };
+    let to_us = if to.is_empty() { None } else { Some(us(to)?) };
+    if to_us.is_some_and(|to| to <= from_us) {
+        return Err(format!("the window {text} ends before it starts"));
+    }
+    Ok(Window { from_us, to_us })
+}
+
+pub(super) fn parse_factor(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(factor) if factor.is_finite() && factor > 0.0 && factor <= 1e6 => Ok(factor),
+        _ => Err(format!("'{text}' is no factor such as 2 or 0.5")),
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::{parse_factor, parse_window};
 use anyhow::Context;
 use sim_clock::Seed;
 use traces::summary::Summary;
@@ -29,25 +30,6 @@ pub(crate) struct Arguments {
     /// The seed of the copies' shifts.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-}
-
-fn parse_window(text: &str) -> Result<Window, String> {
-    let (from, to) =
-        text.split_once("..").ok_or_else(|| format!("'{text}' is no window such as 10m..20m"))?;
-    let us = |text: &str| super::parse_span(text).map(|span| span.0 / 1_000);
-    let from_us = if from.is_empty() { 0 } else { us(from)? };
-    let to_us = if to.is_empty() { None } else { Some(us(to)?) };
-    if to_us.is_some_and(|to| to <= from_us) {
-        return Err(format!("the window {text} ends before it starts"));
-    }
-    Ok(Window { from_us, to_us })
-}
-
-fn parse_factor(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(factor) if factor.is_finite() && factor > 0.0 && factor <= 1e6 => Ok(factor),
-        _ => Err(format!("'{text}' is no factor such as 2 or 0.5")),
-    }
 }
 
 impl Arguments {

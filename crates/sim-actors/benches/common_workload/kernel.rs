@@ -1,0 +1,171 @@
+//! The least that answers the common workload: the lock table, a map of locked rows, and who is at what.
+//!
+//! It knows nothing of SQL, snapshots, savepoints or timeouts other than `lock_timeout`, so it is what a loop
+//! over the lock table costs. Whoever runs it (a loop, actors, another simulator) does the same work.
+
+use lock_table::{LockMode, LockTable, LockTag, RelationId, Request, RowKey, Scope, SessionId};
+use rustc_hash::FxHashMap;
+use sim_clock::Nanos;
+
+/// What a session asks for in one statement.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Order {
+    /// Whether the table is locked for a migration, which locks no row.
+    pub(crate) is_migration: bool,
+    pub(crate) writes: bool,
+    pub(crate) table: u32,
+    pub(crate) row: RowKey,
+    pub(crate) work: Nanos,
+}
+
+/// What happened, to be logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Granted,
+    Waits,
+    RowLocked,
+    Committed,
+    TimedOut,
+}
+
+/// What a call brought about.
+#[derive(Debug, Default)]
+pub(crate) struct Out {
+    pub(crate) timers: Vec<(Nanos, u64)>,
+    pub(crate) events: Vec<(Kind, SessionId, u32, RowKey)>,
+    pub(crate) done: Vec<SessionId>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Session {
+    order: Order,
+    /// Numbers its statements: a timer of an earlier one is stale.
+    number: u32,
+    has_table: bool,
+    locked: Option<(u32, RowKey)>,
+}
+
+/// The lock table and what little there is around it.
+#[derive(Debug, Default)]
+pub(crate) struct Kernel {
+    table: LockTable,
+    rows: FxHashMap<(u32, RowKey), SessionId>,
+    sessions: Vec<Session>,
+    woken: Vec<SessionId>,
+}
+
+const WORK: u64 = 0;
+const LOCK_TIMEOUT: u64 = 1 << 24;
+const DEADLOCK: u64 = 2 << 24;
+const WHOSE: u64 = (1 << 24) - 1;
+const DEADLOCK_TIMEOUT: Nanos = Nanos::from_secs(1);
+const MIGRATION_LIMIT: Nanos = Nanos::from_millis(200);
+
+impl Kernel {
+    pub(crate) fn connect(&mut self) -> SessionId {
+        let session = SessionId(u32::try_from(self.sessions.len()).unwrap());
+        self.sessions.push(Session::default());
+        self.table.add_session(session);
+        session
+    }
+
+    fn timer(&self, session: SessionId, kind: u64) -> u64 {
+        u64::from(self.sessions[session.index()].number) << 32 | kind | u64::from(session.0)
+    }
+
+    pub(crate) fn start(&mut self, now: Nanos, session: SessionId, order: Order, out: &mut Out) {
+        let this = &mut self.sessions[session.index()];
+        *this = Session { order, number: this.number.wrapping_add(1), has_table: false, locked: None };
+        let mode = match order {
+            Order { is_migration: true, .. } => LockMode::AccessExclusive,
+            Order { writes: true, .. } => LockMode::RowExclusive,
+            _ => LockMode::AccessShare,
+        };
+        let tag = LockTag::Relation(RelationId(order.table));
+        if self.wait_for(now, session, tag, mode, out) {
+            self.go_on(now, session, out);
+        }
+    }
+
+    /// Whether the session has the lock at once.
+    fn wait_for(
+        &mut self,
+        now: Nanos,
+        session: SessionId,
+        tag: LockTag,
+        mode: LockMode,
+        out: &mut Out,
+    ) -> bool {
+        match self.table.request(session, tag, mode, Scope::Transaction, true) {
+            Request::Queued(_) => {
+                out.events.push((Kind::Waits, session, self.sessions[session.index()].order.table, 0));
+                out.timers.push((now + DEADLOCK_TIMEOUT, self.timer(session, DEADLOCK)));
+                if self.sessions[session.index()].order.is_migration {
+                    out.timers.push((now + MIGRATION_LIMIT, self.timer(session, LOCK_TIMEOUT)));
+                }
+                false
+            }
+            _ => true,
+        }
+    }
+
+    /// The session has what it last waited for.
+    fn go_on(&mut self, now: Nanos, session: SessionId, out: &mut Out) {
+        let Session { order, has_table, .. } = self.sessions[session.index()];
+        if !has_table {
+            self.sessions[session.index()].has_table = true;
+            out.events.push((Kind::Granted, session, order.table, 0));
+        }
+        if !order.is_migration {
+            match self.rows.get(&(order.table, order.row)).copied() {
+                Some(holder) => {
+                    let local = self.sessions[holder.index()].number;
+                    let end = LockTag::VirtualTransaction { session: holder, local };
+                    self.table.enter_own(holder, end);
+                    if !self.wait_for(now, session, end, LockMode::Share, out) {
+                        return;
+                    }
+                }
+                None => {
+                    self.rows.insert((order.table, order.row), session);
+                    self.sessions[session.index()].locked = Some((order.table, order.row));
+                    out.events.push((Kind::RowLocked, session, order.table, order.row));
+                }
+            }
+        }
+        out.timers.push((now + order.work, self.timer(session, WORK)));
+    }
+
+    pub(crate) fn fire(&mut self, now: Nanos, timer: u64, out: &mut Out) {
+        let session = SessionId(u32::try_from(timer & WHOSE).unwrap());
+        if self.sessions[session.index()].number != u32::try_from(timer >> 32).unwrap() {
+            return;
+        }
+        match timer & (LOCK_TIMEOUT | DEADLOCK) {
+            WORK => self.end(session, Kind::Committed, out),
+            _ if self.table.waits_for(session).is_none() => return,
+            LOCK_TIMEOUT => {
+                self.table.cancel_wait(session, &mut self.woken);
+                self.end(session, Kind::TimedOut, out);
+            }
+            _ => drop(self.table.check_deadlock(session, &mut self.woken)),
+        }
+        let mut next = 0;
+        while let Some(&woken) = self.woken.get(next) {
+            next += 1;
+            self.go_on(now, woken, out);
+        }
+        self.woken.clear();
+    }
+
+    fn end(&mut self, session: SessionId, kind: Kind, out: &mut Out) {
+        let this = &mut self.sessions[session.index()];
+        this.number = this.number.wrapping_add(1);
+        out.events.push((kind, session, this.order.table, 0));
+        if let Some(row) = this.locked.take() {
+            self.rows.remove(&row);
+        }
+        self.table.release_transaction(session, &mut self.woken);
+        out.done.push(session);
+    }
+}

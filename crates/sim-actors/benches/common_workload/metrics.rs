@@ -1,0 +1,84 @@
+//! Metrics as a run's report has them: latencies in a histogram for the whole and for each interval, waits by
+//! session, counts. They are taken from the event log while the actors run.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use lock_table::SessionId;
+use sim_clock::{Nanos, Scheduler};
+use transactions::EventKind;
+
+use crate::engine::Logged;
+use crate::kernel::Kind;
+
+#[derive(Default)]
+struct Histogram {
+    counts: Vec<u32>,
+}
+
+impl Histogram {
+    fn record(&mut self, span: Nanos) {
+        let micros = span.0 / 1_000;
+        let doubling = (micros / 64).checked_ilog2().map_or(0, |log| log + 1);
+        let within = if doubling == 0 { micros } else { (micros >> (doubling - 1)) - 64 };
+        let at = usize::try_from(u64::from(doubling) * 64 + within).unwrap();
+        if self.counts.len() <= at {
+            self.counts.resize(at + 1, 0);
+        }
+        self.counts[at] += 1;
+    }
+}
+
+#[derive(Default)]
+struct Metrics {
+    whole: Histogram,
+    intervals: Vec<(u64, Histogram)>,
+    waiting: BTreeMap<SessionId, Nanos>,
+    waited: Histogram,
+    longest_queue: usize,
+}
+
+impl Metrics {
+    fn take(&mut self, now: Nanos, event: &Logged) {
+        match event {
+            Logged::Request { latency } => {
+                self.whole.record(*latency);
+                let at = usize::try_from(now.0 / 1_000_000_000).unwrap();
+                if self.intervals.len() <= at {
+                    self.intervals.resize_with(at + 1, Default::default);
+                }
+                let interval = &mut self.intervals[at];
+                interval.0 += 1;
+                interval.1.record(*latency);
+            }
+            Logged::Server(event) => match event.kind {
+                EventKind::Waits => self.waits(now, event.session),
+                EventKind::Granted | EventKind::Released | EventKind::RowLocked => {}
+                _ => self.ends(now, event.session),
+            },
+            Logged::Kernel(Kind::Waits, session, ..) => self.waits(now, *session),
+            Logged::Kernel(Kind::RowLocked, ..) => {}
+            Logged::Kernel(_, session, ..) => self.ends(now, *session),
+        }
+    }
+
+    fn waits(&mut self, now: Nanos, session: SessionId) {
+        self.waiting.insert(session, now);
+        self.longest_queue = self.longest_queue.max(self.waiting.len());
+    }
+
+    fn ends(&mut self, now: Nanos, session: SessionId) {
+        if !self.waiting.is_empty()
+            && let Some(since) = self.waiting.remove(&session)
+        {
+            self.waited.record(now - since);
+        }
+    }
+}
+
+/// From now on the run is measured.
+pub(crate) fn observe(scheduler: &mut Scheduler<Logged>) {
+    let metrics = Rc::new(RefCell::new(Metrics::default()));
+    scheduler.log.observe(Box::new(move |now, _, event| metrics.borrow_mut().take(now, event)));
+}

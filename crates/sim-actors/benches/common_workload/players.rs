@@ -1,0 +1,197 @@
+//! The workload's actors: a server, eight instances, a migration. The loop without actors calls the clients'
+//! state machines, too, so that all variants draw the same numbers.
+
+use lock_table::SessionId;
+use sim_clock::{Actor, ActorId, Context, Nanos, Scheduler, Seed, Stream};
+
+use crate::engine::{Ask, Brought, Engine, Logged};
+use crate::kernel::Order;
+
+pub(crate) const INSTANCES: u32 = 8;
+pub(crate) const SESSIONS_EACH: u32 = 25;
+pub(crate) const TABLES: u32 = 10;
+const ROWS: u64 = 100_000;
+pub(crate) const SERVER: ActorId = ActorId(0);
+const SERVICE: Nanos = Nanos::from_millis(2);
+const THINK: Nanos = Nanos::from_millis(10);
+
+/// How a transaction is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// As one message.
+    Statements,
+    /// BEGIN, a message for each lock, COMMIT after the client's own work.
+    Locks,
+}
+
+/// To the server: do this; back: it is done.
+pub(crate) enum Message {
+    Run { session: SessionId, ask: Ask, order: Order },
+    Done { session: SessionId },
+}
+
+/// Eight of these have 25 sessions each.
+pub(crate) struct Instance {
+    stream: Stream,
+    level: Level,
+    first: u32,
+    sessions: Vec<(Ask, Order, Nanos)>,
+}
+
+/// What a client does next.
+pub(crate) enum Next {
+    Send(Ask, Order),
+    Sleep(Nanos),
+}
+
+impl Instance {
+    fn new(number: u32, level: Level) -> Self {
+        let idle = (Ask::Commit, Order::default(), Nanos::ZERO);
+        Self {
+            stream: Seed(1).stream(&format!("instance {number}")),
+            level,
+            first: (number - 1) * SESSIONS_EACH,
+            sessions: vec![idle; SESSIONS_EACH as usize],
+        }
+    }
+
+    /// The session has thought, or has done its client's part of the work.
+    pub(crate) fn wakes(&mut self, now: Nanos, session: SessionId) -> (Ask, Order) {
+        let state = &mut self.sessions[(session.0 - self.first) as usize];
+        if matches!(state.0, Ask::Row) {
+            state.0 = Ask::Commit;
+            return (Ask::Commit, state.1);
+        }
+        let stream = &mut self.stream;
+        let program = stream.below(2 * u64::from(TABLES));
+        let (row, work) = (stream.below(ROWS), stream.exponential(SERVICE));
+        let table = u32::try_from(program % u64::from(TABLES)).unwrap();
+        let order = Order { is_migration: false, writes: program < u64::from(TABLES), table, row, work };
+        let ask = if self.level == Level::Statements { Ask::Statement } else { Ask::Begin };
+        *state = (ask, order, now);
+        (ask, order)
+    }
+
+    /// The server has done what the session asked for; and the latency, if that was the end.
+    pub(crate) fn hears(&mut self, now: Nanos, session: SessionId) -> (Next, Option<Nanos>) {
+        let (ask, order, began) = &mut self.sessions[(session.0 - self.first) as usize];
+        let next = match *ask {
+            Ask::Begin => Ask::Table,
+            Ask::Table => Ask::Row,
+            Ask::Row => return (Next::Sleep(order.work), None),
+            Ask::Statement | Ask::Commit => {
+                return (Next::Sleep(self.stream.exponential(THINK)), Some(now - *began));
+            }
+        };
+        *ask = next;
+        (Next::Send(next, *order), None)
+    }
+}
+
+/// Asks for a table each second.
+#[derive(Default)]
+pub(crate) struct Migration {
+    next: u32,
+}
+
+impl Migration {
+    pub(crate) fn wakes(&mut self) -> Order {
+        let table = self.next % TABLES;
+        self.next += 1;
+        Order { is_migration: true, writes: false, table, row: 0, work: Nanos::from_millis(50) }
+    }
+}
+
+/// The server's part of an actor.
+pub(crate) struct Desk<G> {
+    pub(crate) engine: G,
+    pub(crate) clients: Vec<ActorId>,
+    pub(crate) brought: Brought,
+}
+
+#[allow(clippy::large_enum_variant, reason = "ten of them, in one list, never moved")]
+pub(crate) enum Player<G> {
+    Desk(Desk<G>),
+    Instance(Instance),
+    Migration(SessionId, Migration),
+}
+
+/// Everybody, and the first timers.
+pub(crate) fn cast<G: Engine>(
+    mut engine: G,
+    level: Level,
+    scheduler: &mut Scheduler<Logged>,
+) -> Vec<Player<G>> {
+    let mut clients = Vec::new();
+    let mut players = Vec::new();
+    let mut start = Seed(1).stream("start");
+    for number in 1..=INSTANCES {
+        for _ in 0..SESSIONS_EACH {
+            let session = engine.connect(false);
+            clients.push(ActorId(number));
+            scheduler.set_timer(start.exponential(THINK), ActorId(number), u64::from(session.0));
+        }
+        players.push(Player::Instance(Instance::new(number, level)));
+    }
+    let session = engine.connect(true);
+    clients.push(ActorId(INSTANCES + 1));
+    scheduler.set_timer(Nanos::from_secs(1), ActorId(INSTANCES + 1), 0);
+    players.push(Player::Migration(session, Migration::default()));
+    players.insert(0, Player::Desk(Desk { engine, clients, brought: Brought::default() }));
+    players
+}
+
+impl<G: Engine> Desk<G> {
+    fn flush(&mut self, cx: &mut Context<'_, Message, Logged>) {
+        for (at, timer) in self.brought.timers.drain(..) {
+            cx.set_timer(at, timer);
+        }
+        for event in self.brought.events.drain(..) {
+            cx.log(event);
+        }
+        for session in self.brought.done.drain(..) {
+            cx.send(self.clients[session.index()], Message::Done { session });
+        }
+    }
+}
+
+impl<G: Engine> Actor<Message, Logged> for Player<G> {
+    fn on_timer(&mut self, key: u64, cx: &mut Context<'_, Message, Logged>) {
+        match self {
+            Self::Desk(desk) => {
+                desk.engine.fire(cx.now(), key, &mut desk.brought);
+                desk.flush(cx);
+            }
+            Self::Instance(instance) => {
+                let session = SessionId(u32::try_from(key).unwrap());
+                let (ask, order) = instance.wakes(cx.now(), session);
+                cx.send(SERVER, Message::Run { session, ask, order });
+            }
+            Self::Migration(session, migration) => {
+                let (ask, order) = (Ask::Statement, migration.wakes());
+                cx.send(SERVER, Message::Run { session: *session, ask, order });
+                cx.set_timer(cx.now() + Nanos::from_secs(1), 0);
+            }
+        }
+    }
+
+    fn on_message(&mut self, _: ActorId, message: Message, cx: &mut Context<'_, Message, Logged>) {
+        match (self, message) {
+            (Self::Desk(desk), Message::Run { session, ask, order }) => {
+                desk.engine.start(cx.now(), session, ask, order, &mut desk.brought);
+                desk.flush(cx);
+            }
+            (Self::Instance(instance), Message::Done { session }) => {
+                let (next, latency) = instance.hears(cx.now(), session);
+                if let Some(latency) = latency {
+                    cx.log(Logged::Request { latency });
+                }
+                match next {
+                    Next::Send(ask, order) => cx.send(SERVER, Message::Run { session, ask, order }),
+                    Next::Sleep(span) => cx.set_timer(cx.now() + span, u64::from(session.0)),
+                }
+            }
+            _ => {}
+        }
+    }
+}

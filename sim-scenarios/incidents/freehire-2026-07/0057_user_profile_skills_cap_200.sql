@@ -1,0 +1,1 @@
+ALTER TABLE user_profiles ADD CONSTRAINT skills_cap CHECK (skills <= 200);

@@ -1,0 +1,1 @@
+ALTER TABLE catalogs ADD COLUMN IF NOT EXISTS provenance text;

@@ -1,0 +1,2 @@
+ALTER TABLE invoices DROP CONSTRAINT old_invoices_customer_id_fkey;
+ALTER TABLE invoices ADD CONSTRAINT invoices_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES customers (id);

@@ -1,0 +1,2 @@
+ALTER TABLE resources ADD COLUMN region text;
+CREATE INDEX resources_region ON resources (region);

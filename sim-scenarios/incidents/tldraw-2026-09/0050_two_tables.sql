@@ -1,0 +1,2 @@
+ALTER TABLE "user" ADD COLUMN flags text;
+ALTER TABLE file ADD COLUMN flags text;

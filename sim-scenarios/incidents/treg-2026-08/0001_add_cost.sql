@@ -1,0 +1,1 @@
+ALTER TABLE callrecord ADD COLUMN cost bigint;

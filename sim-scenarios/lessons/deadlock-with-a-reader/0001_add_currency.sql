@@ -1,0 +1,2 @@
+ALTER TABLE customers ADD COLUMN currency text;
+ALTER TABLE orders ADD COLUMN currency text;

@@ -1,0 +1,1 @@
+CREATE INDEX CONCURRENTLY orders_customer_id ON orders (customer_id);

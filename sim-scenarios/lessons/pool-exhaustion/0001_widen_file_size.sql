@@ -1,0 +1,1 @@
+ALTER TABLE exports ALTER file_size TYPE bigint;

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use sim_clock::Nanos;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(cases(512))]
 
     #[test]
     fn any_text_is_a_spec_or_a_mistake_with_a_place(text in "\\PC{0,200}") {
@@ -35,6 +35,12 @@ proptest! {
         let is_not_modelled = matches!(run.end, End::NotSupported { .. });
         prop_assert!(!is_not_modelled);
     }
+}
+
+/// `PROPTEST_CASES` says how long to look.
+fn cases(usually: u32) -> ProptestConfig {
+    let wanted = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok());
+    ProptestConfig::with_cases(wanted.unwrap_or(usually))
 }
 
 fn check(text: &str) {

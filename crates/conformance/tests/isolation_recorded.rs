@@ -201,7 +201,7 @@ fn notice<'a>(spec: &Spec, text: &'a str) -> Option<(Message, &'a str)> {
     let line = spec.sessions.iter().find_map(|s| line.strip_prefix(&format!("{}: ", s.name)))?;
     ["NOTICE", "WARNING"].into_iter().find_map(|severity| {
         let text = line.strip_prefix(&format!("{severity}:  "))?.to_owned();
-        Some((Message { severity, text, detail: None, hint: None }, tail))
+        Some((Message { severity, text, detail: None, hint: None, after: 0 }, tail))
     })
 }
 
@@ -212,7 +212,8 @@ fn outcome(text: &str) -> (Option<Outcome>, &str) {
         return (None, tail);
     }
     if let Some(text) = line.strip_prefix("ERROR:  ") {
-        let message = Message { severity: "ERROR", text: text.to_owned(), detail: None, hint: None };
+        let message =
+            Message { severity: "ERROR", text: text.to_owned(), detail: None, hint: None, after: 0 };
         return (Some(Outcome::Failed(message)), tail);
     }
     let fields =

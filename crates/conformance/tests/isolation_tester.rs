@@ -163,7 +163,7 @@ enum State {
 }
 
 fn message(severity: &'static str, text: &str) -> Message {
-    Message { severity, text: text.to_owned(), detail: None, hint: None }
+    Message { severity, text: text.to_owned(), detail: None, hint: None, after: 0 }
 }
 
 impl Obedient {

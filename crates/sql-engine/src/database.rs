@@ -17,7 +17,7 @@ use transactions::{
 
 use crate::cost::{Durations, Instant};
 use crate::error::{Result, SqlError, SqlState, error};
-use crate::exec::{DdlTask, DeferredTask, Machine};
+use crate::exec::{DdlTask, DeferredTask, Machine, SerialCommit};
 pub(crate) use crate::job::Prepared;
 use crate::job::{
     Current, Dispatch, Job, Pause, Queue, controls_transactions, ends_failure, needs_explicit_block, sent,
@@ -376,12 +376,23 @@ impl Database {
                 data.cursors.retain(|_, c| c.hold);
             }
             data.in_transaction = in_block;
+            job.prepared &= in_block;
             if !in_block {
+                data.serializable = data.default_serializable.then_some(false);
                 data.repeatable = None;
+                data.has_queried = false;
             }
         }
         let Some(next) = job.queue.front().cloned() else {
             if job.implicit && in_block {
+                if state == SessionState::IdleInTransaction
+                    && let Some(first) = self.before_commit(session, &mut job)
+                {
+                    job.current = Current::BeforeCommit;
+                    self.jobs[session.index()] = Some(job);
+                    self.backends.start(now, session, first, fx);
+                    return;
+                }
                 job.current = Current::HiddenCommit;
                 self.jobs[session.index()] = Some(job);
                 self.backends.start(now, session, Sent::Commit, fx);
@@ -398,12 +409,21 @@ impl Database {
         if !control {
             let mut shared = self.shared.edit();
             let generation = shared.catalog.generation();
-            let repeatable = &mut shared.session_mut(session).repeatable;
+            let data = shared.session_mut(session);
+            data.has_queried |= takes_snapshot(&statement);
+            let repeatable = &mut data.repeatable;
             if *repeatable == Some(None) {
                 *repeatable = Some(Some(generation));
             }
         }
-        if !in_block && job.several && job.queue.len() > 1 && !control {
+        let of_level = self.shared.get().session(session).default_isolation.unwrap_or_default();
+        let is_query = matches!(
+            *statement,
+            Statement::Select(_) | Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_)
+        );
+        // What stands alone is a transaction of the session's level, too.
+        let alone = of_level == transactions::Isolation::RepeatableRead && is_query;
+        if !in_block && !control && ((job.several && job.queue.len() > 1) || alone) {
             job.implicit = true;
             job.current = Current::HiddenBegin;
             let isolation = self.shared.get().session(session).default_isolation.unwrap_or_default();
@@ -441,6 +461,7 @@ impl Database {
             job.implicit = false;
         }
         job.current = Current::Statement(Rc::clone(&statement));
+        self.shared.edit().session_mut(session).sends_rows = sends_rows(&statement);
         let sent = if state == SessionState::IdleInFailedTransaction && !ends_failure(&statement) {
             // Whatever it is, the layer below refuses it.
             let refused = error("25P02", "current transaction is aborted");
@@ -463,6 +484,10 @@ impl Database {
         };
         if !self.shared.get().session(session).deferred.is_empty() {
             return Some(sent(machine(), DeferredTask));
+        }
+        if self.shared.get().session(session).serial.is_some() && !job.prepared {
+            job.prepared = true;
+            return Some(sent(machine(), SerialCommit));
         }
         let mut state = self.shared.edit();
         let own = format!("pg_temp_{}", session.0);
@@ -560,7 +585,8 @@ impl Database {
                     _ => None,
                 };
                 job.queue.clear();
-                let implicit = job.implicit;
+                // A COMMIT that fails has ended its block all the same.
+                let implicit = job.implicit || matches!(current, Current::BeforeCommit);
                 let failure = self.named(session, statement.as_deref(), failure);
                 if implicit && self.in_block(session) {
                     if let Some(job) = self.jobs[session.index()].as_mut() {
@@ -958,6 +984,36 @@ impl Database {
             let done = effects::advance(&mut catalog, &mut lookup, &statement, version, &effects::NoFacts);
             state.catalog.apply_changes(&done.changes);
         }
+    }
+}
+
+/// Statements that look at data: after them the isolation level stands.
+const fn takes_snapshot(statement: &Statement) -> bool {
+    !matches!(
+        statement,
+        Statement::Set(_)
+            | Statement::SetTransaction { .. }
+            | Statement::Reset(_)
+            | Statement::Show(_)
+            | Statement::LockTable(_)
+            | Statement::Deallocate(_)
+            | Statement::Discard(_)
+            | Statement::Listen(_)
+            | Statement::Unlisten(_)
+            | Statement::Notify(_)
+            | Statement::Checkpoint
+    )
+}
+
+/// Statements whose result is a table.
+fn sends_rows(statement: &Statement) -> bool {
+    match statement {
+        Statement::Select(_) | Statement::Show(_) | Statement::Execute { .. } => true,
+        Statement::Fetch { is_move, .. } => !is_move,
+        Statement::Insert(insert) => !insert.returning.is_empty(),
+        Statement::Update(update) => !update.returning.is_empty(),
+        Statement::Delete(delete) => !delete.returning.is_empty(),
+        _ => false,
     }
 }
 

@@ -118,6 +118,8 @@ pub(crate) struct Job {
     pub(crate) last: Option<transactions::Outcome>,
     /// What is left to do to temporary tables before the COMMIT that is next in the queue.
     pub(crate) at_commit: Option<Vec<Statement>>,
+    /// Whether the transaction was found fit to commit.
+    pub(crate) prepared: bool,
     /// Whether the overhead of the statement that is next in the queue has gone by.
     pub(crate) has_paused: bool,
 }
@@ -134,6 +136,7 @@ impl Job {
             current: Current::HiddenBegin,
             last: None,
             at_commit: None,
+            prepared: false,
             has_paused: false,
         }
     }
@@ -392,7 +395,7 @@ impl Dispatch<'_> {
             | Statement::CommitPrepared(_)
             | Statement::RollbackPrepared(_) => return Err(not_modelled("two-phase commit")),
             Statement::NotModelled { name } => return Err(not_modelled(name)),
-            Statement::Begin(modes) => self.begin(modes),
+            Statement::Begin(modes) => return self.begin(job, statement, modes),
             Statement::Commit { chain: true } | Statement::Rollback { chain: true } => {
                 return Err(not_modelled("AND CHAIN"));
             }
@@ -489,15 +492,47 @@ impl Dispatch<'_> {
         })
     }
 
-    fn begin(&self, modes: &ast::TransactionModes) -> Sent<Tuple> {
+    fn begin(&self, job: &Job, statement: &Statement, modes: &ast::TransactionModes) -> Result<Sent<Tuple>> {
         if self.in_block {
             self.warn("there is already a transaction in progress");
         }
+        let state = self.shared.get();
+        let session = state.session(self.session);
+        if session.in_transaction
+            && let Some(level) = isolation(modes)
+        {
+            // In a block BEGIN sets its characteristics as SET TRANSACTION does.
+            let is_repeatable = session.repeatable.is_some();
+            if is_repeatable == (level == Isolation::RepeatableRead) {
+                return Ok(Sent::Begin { isolation: level });
+            }
+            if session.has_queried {
+                let message = "SET TRANSACTION ISOLATION LEVEL must be called before any query";
+                return Err(error("25001", message));
+            }
+            drop(state);
+            return Err(not_modelled(format!(
+                "{} with another isolation level in a block",
+                tag(statement).0
+            )));
+        }
+        drop(state);
+        let _ = job;
         let default = self.shared.get().session(self.session).default_isolation.unwrap_or_default();
         let isolation = isolation(modes).unwrap_or(default);
         let repeatable = (isolation == Isolation::RepeatableRead).then_some(None);
-        self.shared.edit().session_mut(self.session).repeatable = repeatable;
-        Sent::Begin { isolation }
+        let mut state = self.shared.edit();
+        let session = state.session_mut(self.session);
+        if !session.in_transaction {
+            session.repeatable = repeatable;
+            let is_serializable = match modes.isolation {
+                Some(level) => level == ast::IsolationLevel::Serializable,
+                None => session.default_serializable,
+            };
+            session.serializable = is_serializable.then(|| modes.read_only.unwrap_or(false));
+        }
+        drop(state);
+        Ok(Sent::Begin { isolation })
     }
 
     fn set(&mut self, job: &Job, statement: &Statement, set: &ast::SetVariable) -> Result<Sent<Tuple>> {
@@ -521,7 +556,11 @@ impl Dispatch<'_> {
             if set.name == "transaction_isolation" && level != Isolation::ReadCommitted {
                 return Err(not_modelled("SET transaction_isolation"));
             }
-            self.shared.edit().session_mut(self.session).default_isolation = Some(level);
+            let mut state = self.shared.edit();
+            let session = state.session_mut(self.session);
+            session.default_isolation = Some(level);
+            session.default_serializable = text.as_deref() == Some("serializable");
+            drop(state);
             return Ok(self.noop(job, statement));
         }
         let mut state = self.shared.edit();
@@ -571,7 +610,10 @@ impl Dispatch<'_> {
         }
         match isolation(modes) {
             Some(level) if session => {
-                self.shared.edit().session_mut(self.session).default_isolation = Some(level);
+                let mut state = self.shared.edit();
+                let session = state.session_mut(self.session);
+                session.default_isolation = Some(level);
+                session.default_serializable = modes.isolation == Some(ast::IsolationLevel::Serializable);
             }
             Some(Isolation::RepeatableRead) if self.in_block => {
                 return Err(not_modelled("SET TRANSACTION ISOLATION LEVEL"));
@@ -595,7 +637,8 @@ impl Dispatch<'_> {
                 match (kept, name) {
                     (Some(kept), _) => kept,
                     (None, "search_path") => session.lookup.search_path.join(", "),
-                    (None, "transaction_isolation") => "read committed".to_owned(),
+                    (None, "transaction_isolation") => session.isolation_level().to_owned(),
+                    (None, "default_transaction_isolation") => session.default_level().to_owned(),
                     (None, "timezone") => "UTC".to_owned(),
                     (None, "server_version_num") => format!("{}0000", state.version.major()),
                     _ => return Err(not_modelled(format!("the value of the setting {name}"))),

@@ -29,7 +29,7 @@
 //!
 //! What the engine cannot do it refuses by name (`not modelled: window functions`, SQLSTATE 0A000), never by
 //! guessing. Deliberately absent: a planner's choices beyond "is there an index", collations other than "C",
-//! time zones other than UTC, predicate locks, PL/pgSQL.
+//! time zones other than UTC, predicate locks on tables of many pages, PL/pgSQL.
 //!
 //! Invariants: a statement is planned against what its session sees of the catalog, and again whenever that has
 //! changed while it waited; everything that a failed statement did to rows and catalog is undone.
@@ -45,6 +45,7 @@ mod exec;
 mod expr;
 mod job;
 mod plan;
+mod serial;
 mod state;
 mod temporary;
 mod value;

@@ -81,6 +81,8 @@ pub(crate) struct TableData {
     pub(crate) missing: Vec<Value>,
     /// Which of the table's files this is: a rewrite and a truncation begin a new one.
     pub(crate) file: u64,
+    /// Whether its rows were counted: by VACUUM, ANALYZE, or when an index was built.
+    pub(crate) is_counted: bool,
     /// The indexes whose entries are kept; others are built when they are first needed.
     pub(crate) built: Vec<RelationId>,
 }
@@ -112,6 +114,16 @@ pub(crate) struct SessionData {
     /// In a repeatable-read transaction: the generation of the catalog when it took its snapshot, nothing
     /// before that.
     pub(crate) repeatable: Option<Option<u64>>,
+    /// In a serializable transaction: whether it is to write nothing.
+    pub(crate) serializable: Option<bool>,
+    /// Its number among the serializable ones, once it has a snapshot.
+    pub(crate) serial: Option<crate::serial::Number>,
+    /// Whether transactions are serializable unless they say otherwise.
+    pub(crate) default_serializable: bool,
+    /// Whether the transaction has looked at data: from then on its isolation level stands.
+    pub(crate) has_queried: bool,
+    /// Whether the statement under way returns rows.
+    pub(crate) sends_rows: bool,
     /// Results of the statements of the query under way.
     pub(crate) results: Vec<StatementResult>,
     /// NOTICE and WARNING messages since they were last taken.
@@ -132,6 +144,8 @@ pub struct Notice {
     pub message: String,
     /// Its detail, if it has one.
     pub detail: Option<String>,
+    /// How many results of the query's statements a client has to take before it comes by this.
+    pub after: usize,
 }
 
 /// An open cursor: its rows are computed when it is opened, which is what its snapshot shows.
@@ -186,6 +200,7 @@ pub(crate) struct State {
     pub(crate) durations: Rc<dyn Durations>,
     pub(crate) statement_overhead: Nanos,
     pub(crate) next_change: u64,
+    pub(crate) serial: crate::serial::Serial,
     /// Partitions that are being detached, with the catalog's generation when that began.
     pub(crate) detaching: Vec<(RelationId, u64)>,
     /// Tables of which only the size is known.
@@ -213,6 +228,7 @@ impl Shared {
                 durations,
                 statement_overhead: Nanos::ZERO,
                 next_change: 0,
+                serial: crate::serial::Serial::default(),
                 detaching: Vec::new(),
                 virtual_tables: FxHashMap::default(),
                 marks: FxHashMap::default(),
@@ -246,6 +262,13 @@ impl State {
 
     pub(crate) fn session_mut(&mut self, session: SessionId) -> &mut SessionData {
         &mut self.sessions[session.index()]
+    }
+
+    /// All sessions but one.
+    pub(crate) fn others(&self, session: SessionId) -> impl Iterator<Item = (SessionId, &SessionData)> {
+        let all = self.sessions.iter().enumerate();
+        let all = all.filter_map(|(at, data)| Some((SessionId(u32::try_from(at).ok()?), data)));
+        all.filter(move |(id, _)| *id != session)
     }
 
     /// The catalog as the session sees it: what is committed, and its own transaction's changes.
@@ -326,7 +349,21 @@ impl State {
     }
 
     pub(crate) fn notice(&mut self, session: SessionId, severity: &'static str, message: String) {
-        self.session_mut(session).notices.push(Notice { severity, message, detail: None });
+        self.notice_with(session, severity, message, None);
+    }
+
+    pub(crate) fn notice_with(
+        &mut self,
+        session: SessionId,
+        severity: &'static str,
+        message: String,
+        detail: Option<String>,
+    ) {
+        let session = self.session_mut(session);
+        // A client comes by a message that follows a result at once, but not by one that follows the heading of the
+        // next (`pqParseInput3` in fe-protocol3.c).
+        let after = session.results.len().saturating_sub(usize::from(!session.sends_rows));
+        session.notices.push(Notice { severity, message, detail, after });
     }
 
     /// Forgets the entries of a table's indexes: they are built again when they are needed.
@@ -338,7 +375,27 @@ impl State {
     }
 }
 
+/// An isolation level as settings have it.
+const fn level(is_serializable: bool, is_repeatable: bool) -> &'static str {
+    match (is_serializable, is_repeatable) {
+        (true, _) => "serializable",
+        (false, true) => "repeatable read",
+        (false, false) => "read committed",
+    }
+}
+
 impl SessionData {
+    /// `transaction_isolation`
+    pub(crate) fn isolation_level(&self) -> &'static str {
+        level(self.serializable.is_some(), self.repeatable.is_some())
+    }
+
+    /// `default_transaction_isolation`
+    pub(crate) fn default_level(&self) -> &'static str {
+        let default = self.default_isolation.unwrap_or_default();
+        level(self.default_serializable, default == transactions::Isolation::RepeatableRead)
+    }
+
     pub(crate) fn new(lookup: schema_rules::Session) -> Self {
         Self {
             lookup,
@@ -353,6 +410,11 @@ impl SessionData {
             in_transaction: false,
             cursors: BTreeMap::new(),
             repeatable: None,
+            serializable: None,
+            serial: None,
+            default_serializable: false,
+            has_queried: false,
+            sends_rows: false,
             results: Vec::new(),
             notices: Vec::new(),
             deferred: Vec::new(),

@@ -521,6 +521,16 @@ impl Deed {
 
 impl<P> Tuple<P> {
     fn new(relation: RelationId, key: RowKey, origin: Origin, command: u32, row: P) -> Self {
-        Self { relation, key, version: 0, origin, command, xmax: Xmax::default(), next: NO_TUPLE, row }
+        Self {
+            relation,
+            key,
+            version: 0,
+            origin,
+            command,
+            xmax: Xmax::default(),
+            next: NO_TUPLE,
+            moved_by: None,
+            row,
+        }
     }
 }

@@ -72,7 +72,8 @@
 //!
 //! # Absent on purpose
 //!
-//! Predicate locks (SERIALIZABLE is repeatable read), lightweight locks, buffer pins, speculative insertion.
+//! Predicate locks (SERIALIZABLE is repeatable read here; whoever knows which rows a statement reads can add
+//! them with [`StepContext::unseen_writers`]), lightweight locks, buffer pins, speculative insertion.
 
 mod backends;
 pub mod commands;
@@ -100,13 +101,13 @@ mod tuple;
 mod views;
 
 pub use backends::Backends;
-pub use context::StepContext;
+pub use context::{StepContext, Writer};
 pub use effects::{CommandTag, Completion, Effects, Event, EventKind, Outcome};
 pub use error::{SqlError, SqlState};
 pub use lock_table::{
     Blocker, CycleEdge, EdgeKind, LockMode, LockModes, LockTag, RelationId, RowKey, Scope, SessionId, Xid,
 };
-pub use session::{SessionState, TransactionHook};
+pub use session::{SessionState, TransactionEnd, TransactionHook};
 pub use settings::{BackendRole, Guc, ServerSettings, SessionSettings};
 pub use statement::{
     Isolation, Program, ProgramStep, RangeDeed, RowLockStrength, Statement, Step, StepOutcome, Stepper,

@@ -94,7 +94,7 @@ impl RangeDeed {
         match self {
             Self::Lock(_) => Intent::Lock,
             Self::Update { .. } => Intent::Update(P::default()),
-            Self::Delete => Intent::Delete,
+            Self::Delete => Intent::Delete { moves: false },
         }
     }
 }

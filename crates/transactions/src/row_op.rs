@@ -36,7 +36,10 @@ use crate::{Effects, EventKind, Isolation, RowLockStrength, SqlError, SqlState, 
 pub(crate) enum Intent<P> {
     Lock,
     Update(P),
-    Delete,
+    /// And whether the row goes into another relation.
+    Delete {
+        moves: bool,
+    },
     /// Lock the newest version after an update met a newer one than it was looking for.
     Recheck,
 }
@@ -279,7 +282,8 @@ impl<P: Clone + Default> Backends<P> {
         let wakes_next = self.woken.len() > woken_before;
         if self.session(session).isolation == Isolation::RepeatableRead {
             // `ExecLockRows` calls both an update, `ExecUpdate` and `ExecDelete` do not.
-            let what = if verdict == Verdict::Deleted && !matches!(op.intent, Intent::Lock) {
+            let is_gone = verdict == Verdict::Deleted && !self.heap.tuple(op.tuple).has_moved();
+            let what = if is_gone && !matches!(op.intent, Intent::Lock) {
                 "could not serialize access due to concurrent delete"
             } else {
                 "could not serialize access due to concurrent update"
@@ -287,6 +291,9 @@ impl<P: Clone + Default> Backends<P> {
             return Turn::End(SqlError::new(SqlState::SERIALIZATION_FAILURE, what).into());
         }
         if verdict == Verdict::Deleted {
+            if self.heap.tuple(op.tuple).has_moved() {
+                return Turn::End(moved_away().into());
+            }
             return Turn::End(Flow::Outcome(StepOutcome::Gone));
         }
         if !op.only_locks() {
@@ -307,7 +314,7 @@ impl<P: Clone + Default> Backends<P> {
         let command = self.session(session).command;
         let mode = op.strength.tuple_lock_mode();
         let inherited = self.heap.tuple(op.tuple).xmax.inherited();
-        let updates = matches!(intent, Intent::Update(_) | Intent::Delete);
+        let updates = matches!(intent, Intent::Update(_) | Intent::Delete { .. });
         let xid = self.enter_xmax(session, op.tuple, op.strength, updates);
         fx.push(session, EventKind::RowLocked, mode, self.heap.tuple(op.tuple).tag());
         match intent {
@@ -316,7 +323,10 @@ impl<P: Clone + Default> Backends<P> {
                 self.session_mut(session).rechecked = Some((op.relation, op.key, op.tuple));
                 Flow::Outcome(StepOutcome::Recheck(self.heap.tuple(op.tuple).row.clone()))
             }
-            Intent::Delete => Flow::Outcome(StepOutcome::Done),
+            Intent::Delete { moves } => {
+                self.heap.tuple_mut(op.tuple).moved_by = moves.then_some(xid);
+                Flow::Outcome(StepOutcome::Done)
+            }
             Intent::Update(row) => {
                 self.heap.append(op.tuple, Origin::Running(xid), command, row, inherited);
                 Flow::Outcome(StepOutcome::Done)
@@ -354,6 +364,12 @@ impl<P: Clone + Default> Backends<P> {
             self.give_back(session, tag, hold, op.strength.tuple_lock_mode(), fx);
         }
     }
+}
+
+/// Nobody goes after a row into another partition (`heapam_tuple_lock`).
+pub(crate) fn moved_away() -> SqlError {
+    let message = "tuple to be locked was already moved to another partition due to concurrent update";
+    SqlError::new(SqlState::SERIALIZATION_FAILURE, message)
 }
 
 /// The mode in which one waits for a transaction's end.

@@ -6,7 +6,7 @@ use sim_clock::Nanos;
 
 use crate::backends::{Asked, Backends};
 use crate::heap::{Member, NO_TUPLE, TupleId};
-use crate::row_op::{Flow, Phase, RowOp, Turn};
+use crate::row_op::{Flow, Phase, RowOp, Turn, moved_away};
 use crate::tuple::Verdict;
 use crate::{Effects, RowLockStrength, SqlError, SqlState, StepOutcome, WaitPolicy};
 
@@ -92,6 +92,7 @@ impl<P: Clone + Default> Backends<P> {
                     Asked::Deadlock => return Turn::End(self.deadlock_error().into()),
                 }
             }
+            Some(_) if tuple.has_moved() => return Turn::End(moved_away().into()),
             Some(_) => op.phase = Phase::Chase { at: tuple.next },
             None => {
                 op.tuple = at;

@@ -26,7 +26,7 @@ impl<P: Clone + Default> Backends<P> {
         let deed = match intent {
             Intent::Lock | Intent::Recheck => Deed::Locked(strength),
             Intent::Update(_) => Deed::Updated(strength),
-            Intent::Delete => Deed::Deleted,
+            Intent::Delete { .. } => Deed::Deleted,
         };
         if let Some(flow) = self.deal_simply(session, relation, key, deed, strength, fx) {
             return flow;

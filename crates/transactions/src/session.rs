@@ -96,6 +96,21 @@ pub(crate) enum Undo<P> {
 pub trait TransactionHook {
     /// The end, and whether it is a commit.
     fn end(self: Box<Self>, committed: bool);
+
+    /// The end of the whole transaction, for a hook that was set by
+    /// [`StepContext::at_end_of_transaction`](crate::StepContext::at_end_of_transaction).
+    fn end_of_transaction(self: Box<Self>, end: TransactionEnd) {
+        self.end(end.commit.is_some());
+    }
+}
+
+/// How a transaction ended, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransactionEnd {
+    /// The number of the commit: the latest one's, if the transaction has written nothing. Nothing for a rollback.
+    pub commit: Option<u64>,
+    /// The number of the transaction id that was to be given next.
+    pub next_xid: u64,
 }
 
 /// A setting as it was before a SET in this transaction: what holds now, and what would hold after a commit.
@@ -143,6 +158,8 @@ pub(crate) struct Session<P> {
     pub(crate) local_transaction: u32,
     pub(crate) xid: Option<Xid>,
     pub(crate) savepoints: Vec<Savepoint>,
+    /// What is to be done at the end of the whole transaction.
+    pub(crate) at_end: Vec<Box<dyn TransactionHook>>,
     /// The ids of released savepoints.
     pub(crate) sub_xids: Vec<Xid>,
     /// What is seen of the data; kept by the whole transaction in repeatable read.
@@ -187,6 +204,7 @@ impl<P> Session<P> {
             local_transaction: 0,
             xid: None,
             savepoints: Vec::new(),
+            at_end: Vec::new(),
             sub_xids: Vec::new(),
             snapshot: None,
             reference_snapshot: Csn::FIRST,

@@ -255,6 +255,13 @@ pub enum Step<P> {
         /// The row.
         key: RowKey,
     },
+    /// Deletes a row that goes into another relation: whoever has waited for it is told so, and fails.
+    MoveAway {
+        /// The row's relation.
+        relation: RelationId,
+        /// The row.
+        key: RowKey,
+    },
     /// Inserts a row under a key that the relation does not have yet.
     Insert {
         /// The row's relation.

@@ -42,7 +42,7 @@ impl<P: Clone + Default> Backends<P> {
                     session,
                     relation,
                     key(slot),
-                    Intent::Delete,
+                    Intent::Delete { moves: false },
                     strength,
                     WaitPolicy::Block,
                     fx,
@@ -74,18 +74,10 @@ impl<P: Clone + Default> Backends<P> {
                 let intent = Intent::Update(new);
                 self.deal_with_row(now, session, relation, key, intent, strength, WaitPolicy::Block, fx)
             }
-            Step::Delete { relation, key } => {
+            Step::Delete { relation, key } | Step::MoveAway { relation, key } => {
                 let strength = RowLockStrength::Update;
-                self.deal_with_row(
-                    now,
-                    session,
-                    relation,
-                    key,
-                    Intent::Delete,
-                    strength,
-                    WaitPolicy::Block,
-                    fx,
-                )
+                let intent = Intent::Delete { moves: matches!(step, Step::MoveAway { .. }) };
+                self.deal_with_row(now, session, relation, key, intent, strength, WaitPolicy::Block, fx)
             }
             Step::Insert { relation, key, row } => self.insert(now, session, relation, key, row, fx),
             Step::WriteRange { relation, first, last, deed, work } => {

@@ -5,7 +5,7 @@ use sim_clock::Nanos;
 
 use crate::backends::Backends;
 use crate::heap::{Csn, Touched, TupleId};
-use crate::session::{Block, Pending, Running, Savepoint, Undo};
+use crate::session::{Block, Pending, Running, Savepoint, TransactionEnd, Undo};
 use crate::{Effects, EventKind, Guc, Isolation, SqlError, SqlState, TimerKind};
 
 impl<P: Clone + Default> Backends<P> {
@@ -46,6 +46,7 @@ impl<P: Clone + Default> Backends<P> {
                 }
             }
         }
+        self.tell_the_end(session, Some(csn));
         let this = self.session_mut(session);
         this.settings = this.lasting;
         self.end_transaction(session, EventKind::Committed, fx);
@@ -58,8 +59,19 @@ impl<P: Clone + Default> Backends<P> {
         }
         self.undo_down_to(session, 0);
         self.settle_rows(session, 0, None, |_| true);
+        self.tell_the_end(session, None);
         self.restore_settings(session, 0);
         self.end_transaction(session, EventKind::RolledBack, fx);
+    }
+
+    fn tell_the_end(&mut self, session: SessionId, commit: Option<Csn>) {
+        if self.session(session).at_end.is_empty() {
+            return;
+        }
+        let end = TransactionEnd { commit: commit.map(|csn| csn.0), next_xid: self.last_xid + 1 };
+        for hook in std::mem::take(&mut self.session_mut(session).at_end) {
+            hook.end_of_transaction(end);
+        }
     }
 
     fn end_transaction(&mut self, session: SessionId, kind: EventKind, fx: &mut Effects) {
@@ -296,6 +308,12 @@ impl<P: Clone + Default> Backends<P> {
             xid = *savepoint.xid.get_or_insert_with(&mut next);
         }
         xid
+    }
+
+    /// The number of the oldest transaction id that is still in use, or of the next one.
+    pub(crate) fn oldest_running(&self) -> u64 {
+        let running = self.sessions.iter().filter_map(|session| session.xid).map(Xid::number);
+        running.min().unwrap_or(self.last_xid + 1)
     }
 
     pub(crate) fn touch(&mut self, session: SessionId, relation: RelationId, key: RowKey, tuple: TupleId) {

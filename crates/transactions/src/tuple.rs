@@ -175,6 +175,8 @@ pub(crate) struct Tuple<P> {
     pub(crate) xmax: Xmax,
     /// The version that replaced this one.
     pub(crate) next: TupleId,
+    /// Who has moved the row into another relation, unless that was rolled back.
+    pub(crate) moved_by: Option<Xid>,
     pub(crate) row: P,
 }
 
@@ -214,6 +216,11 @@ pub(crate) enum Verdict {
 }
 
 impl<P> Tuple<P> {
+    /// Whether the row was moved into another relation for good.
+    pub(crate) fn has_moved(&self) -> bool {
+        self.moved_by.is_some() && self.xmax.updater().map(|updater| updater.xid) == self.moved_by
+    }
+
     pub(crate) fn verdict(&self, session: SessionId) -> Verdict {
         if matches!(self.origin, Origin::Running(xid) if xid.session() != session) {
             return Verdict::Invisible;

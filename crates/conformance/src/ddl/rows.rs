@@ -271,7 +271,7 @@ impl DataFacts for Rows {
                     within(bound, &known(column(&table, t, &name))?).map(|inside| !inside)
                 })
             }
-            Condition::Converts { .. } => None,
+            Condition::Converts { .. } | Condition::Unreferenced { .. } => None,
         }
     }
 

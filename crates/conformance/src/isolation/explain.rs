@@ -6,11 +6,12 @@
 //!   | waits-for: mig -> checker, copier ~> mig
 //!   | mig waits: AccessExclusiveLock conflicts with AccessShareLock, which checker holds
 //!   | copier waits: AccessShareLock conflicts with AccessExclusiveLock, which mig asked for first
+//!   | deadlock: copier waits for ShareLock on relation bin, which mig holds; mig waits for ...; copier fails
 //! ```
 
 use std::fmt::Write as _;
 
-use super::server::{Connection, LockViews, Obstacle, Queue, Wait};
+use super::server::{Connection, Deadlock, LockViews, Obstacle, Queue, Wait};
 use super::spec::Spec;
 use super::tester::Observer;
 
@@ -99,8 +100,25 @@ impl Explainer {
     }
 }
 
+impl Explainer {
+    /// The circle of a deadlock, and who had to go.
+    fn circle(&self, deadlock: &Deadlock) -> String {
+        let next = deadlock.waits.iter().cycle().skip(1);
+        let waits = deadlock.waits.iter().zip(next).map(|(wait, next)| {
+            let has = if wait.held { "holds" } else { "asked for first" };
+            let (waiter, other) = (self.name(wait.waiter), self.name(next.waiter));
+            format!("{waiter} waits for {} on {}, which {other} {has}", wait.mode, wait.object)
+        });
+        let victim = deadlock.waits.first().map_or("somebody", |wait| self.name(wait.waiter));
+        format!("deadlock: {}; {victim} fails", waits.collect::<Vec<_>>().join("; "))
+    }
+}
+
 impl<S: LockViews> Observer<S> for Explainer {
     fn after_step(&mut self, server: &mut S, out: &mut String) {
+        for deadlock in server.take_deadlocks() {
+            let _ = writeln!(out, "  | {}", self.circle(&deadlock));
+        }
         for line in self.lines(server) {
             let _ = writeln!(out, "  | {line}");
         }

@@ -32,7 +32,9 @@ pub use diff::diff;
 pub use error::SpecError;
 pub use explain::Explainer;
 pub use parse::parse;
-pub use server::{Connection, LockViews, Message, Obstacle, Outcome, Queue, Server, Wait};
+pub use server::{
+    Connection, Deadlock, DeadlockWait, LockViews, Message, Obstacle, Outcome, Queue, Server, Wait,
+};
 pub use simulated::Simulated;
 pub use spec::{Marker, Permutation, PermutationStep, Session, Spec, Step, StepId};
 pub use suite::{Case, REFERENCE_MAJOR, Tally, Verdict, check};

@@ -19,13 +19,15 @@ pub struct Message {
     pub detail: Option<String>,
     /// The message's hint, if it has one.
     pub hint: Option<String>,
+    /// How many results of the text a client has to take before it comes by this.
+    pub after: usize,
 }
 
 impl Message {
     /// A message without detail and hint.
     #[must_use]
     pub fn new(severity: &'static str, text: impl Into<String>) -> Self {
-        Self { severity, text: text.into(), detail: None, hint: None }
+        Self { severity, text: text.into(), detail: None, hint: None, after: 0 }
     }
 
     /// The message with detail and hint, each on a line, as libpq prints it.
@@ -90,6 +92,28 @@ pub trait LockViews: Server {
     fn wait_of(&self, connection: Connection) -> Option<Wait>;
     /// Everything that is waited for, each with its holders and its queue.
     fn queues(&self) -> Vec<Queue>;
+    /// The deadlocks that were broken since this was asked last.
+    fn take_deadlocks(&mut self) -> Vec<Deadlock>;
+}
+
+/// A circle of waits, from the one who failed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deadlock {
+    /// The waits, each for the connection of the next one, the last for that of the first.
+    pub waits: Vec<DeadlockWait>,
+}
+
+/// A wait of a deadlock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadlockWait {
+    /// Who waited.
+    pub waiter: Connection,
+    /// For which lock.
+    pub object: String,
+    /// In which mode.
+    pub mode: String,
+    /// Did the next one hold it, or stand before the waiter in the queue?
+    pub held: bool,
 }
 
 /// A connection's ungranted lock.

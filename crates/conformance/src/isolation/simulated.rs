@@ -6,11 +6,16 @@ use sim_clock::Nanos;
 use sql_engine::{
     Database, DatabaseConfig, NOT_MODELLED, Notice, SqlError, StatementResult, is_not_modelled,
 };
-use sql_syntax::ast::{IsolationLevel, SetVariable, Statement, TransactionModes};
+use sql_syntax::ast::Statement;
 use sql_syntax::parse;
-use transactions::{Completion, EdgeKind, Effects, LockModes, LockTag, SessionId, SessionSettings, Timer};
+use transactions::{
+    Completion, CycleEdge, EdgeKind, Effects, EventKind, LockModes, LockTag, SessionId, SessionSettings,
+    Timer,
+};
 
-use super::server::{Connection, LockViews, Message, Obstacle, Outcome, Queue, Server, Wait};
+use super::server::{
+    Connection, Deadlock, DeadlockWait, LockViews, Message, Obstacle, Outcome, Queue, Server, Wait,
+};
 use super::table::Table;
 
 /// A server of one major version, empty at first, on which nothing takes time but waits and sleeps.
@@ -22,6 +27,7 @@ pub struct Simulated {
     timers: BTreeMap<(Nanos, u64), Timer>,
     timers_set: u64,
     effects: Effects,
+    deadlocks: Vec<Deadlock>,
 }
 
 /// A connection as its client sees it.
@@ -45,6 +51,7 @@ impl Simulated {
             timers: BTreeMap::new(),
             timers_set: 0,
             effects: Effects::default(),
+            deadlocks: Vec::new(),
         }
     }
 
@@ -77,8 +84,25 @@ impl Simulated {
         self.connections.iter().position(|line| line.session == session).map(Connection)
     }
 
+    /// The deadlock that had a victim last, in the words of the time.
+    fn note_deadlock(&mut self) {
+        let wait = |edge: &CycleEdge| {
+            Some(DeadlockWait {
+                waiter: self.connection_of(edge.waiter)?,
+                object: self.object(edge.tag),
+                mode: edge.mode.to_string(),
+                held: edge.kind == EdgeKind::Hard,
+            })
+        };
+        let waits = self.database.backends().last_deadlock().iter().filter_map(wait).collect();
+        self.deadlocks.push(Deadlock { waits });
+    }
+
     /// Takes note of what a call into the database brought about.
     fn settle(&mut self) {
+        if self.effects.events.iter().any(|event| event.kind == EventKind::DeadlockVictim) {
+            self.note_deadlock();
+        }
         for (at, timer) in self.effects.timers.drain(..) {
             self.timers_set += 1;
             self.timers.insert((at, self.timers_set), timer);
@@ -121,10 +145,9 @@ impl Server for Simulated {
 
     fn send(&mut self, connection: Connection, sql: &str) {
         let session = self.begin(connection);
-        if is_serializable(sql) {
+        if is_deferrable(sql) {
             let line = &mut self.connections[connection.0];
-            line.outcomes =
-                vec![Outcome::NotModelled("SERIALIZABLE transactions (predicate locks)".to_owned())];
+            line.outcomes = vec![Outcome::NotModelled("SERIALIZABLE READ ONLY DEFERRABLE".to_owned())];
             line.is_busy = false;
             return;
         }
@@ -149,6 +172,7 @@ impl Server for Simulated {
         let notices = self.database.take_notices(self.connections[connection.0].session);
         let message = |notice: Notice| Message {
             detail: notice.detail,
+            after: notice.after,
             ..Message::new(notice.severity, notice.message)
         };
         notices.into_iter().map(message).collect()
@@ -185,6 +209,10 @@ impl Server for Simulated {
 }
 
 impl LockViews for Simulated {
+    fn take_deadlocks(&mut self) -> Vec<Deadlock> {
+        std::mem::take(&mut self.deadlocks)
+    }
+
     fn wait_of(&self, connection: Connection) -> Option<Wait> {
         let session = self.connections[connection.0].session;
         let (tag, mode) = self.database.waits_for(session)?;
@@ -218,16 +246,10 @@ impl LockViews for Simulated {
     }
 }
 
-/// Rehearsals may take SERIALIZABLE for REPEATABLE READ; a transcript would be a guess.
-fn is_serializable(sql: &str) -> bool {
-    let asks = |modes: &TransactionModes| modes.isolation == Some(IsolationLevel::Serializable);
-    let is_level = |set: &SetVariable| {
-        let is_it = |value: &String| value.eq_ignore_ascii_case("serializable");
-        set.name.ends_with("transaction_isolation") && set.values.iter().flatten().any(is_it)
-    };
+/// A transaction that waits for a snapshot that nothing can go wrong with.
+fn is_deferrable(sql: &str) -> bool {
     parse(sql).statements.iter().any(|statement| match &statement.value {
-        Statement::Begin(modes) | Statement::SetTransaction { modes, .. } => asks(modes),
-        Statement::Set(set) => is_level(set),
+        Statement::Begin(modes) | Statement::SetTransaction { modes, .. } => modes.deferrable == Some(true),
         _ => false,
     })
 }

@@ -109,6 +109,8 @@ struct Tester<'a, S> {
     /// By session: how many notices it has sent.
     notices: Vec<u64>,
     any_new_notice: bool,
+    /// By session: messages that stand between the results of its text, and are read with them.
+    late: Vec<Vec<Message>>,
     /// The places of the steps known to wait, in the order in which they were started.
     waiting: Vec<usize>,
     /// For each place of the permutation and each of its markers, how many notices it takes.
@@ -134,6 +136,7 @@ impl<'a, S: Server> Tester<'a, S> {
             active: vec![None; count],
             notices: vec![0; count],
             any_new_notice: false,
+            late: vec![Vec::new(); count],
             waiting: Vec::new(),
             targets: Vec::new(),
         }
@@ -346,12 +349,14 @@ impl<'a, S: Server> Tester<'a, S> {
             Look::Again | Look::Await => writeln!(self.out, "step {}: <... completed>", step.name),
         };
         self.active[id.session] = None;
-        for outcome in self.server.take_outcomes(connection) {
+        for (at, outcome) in self.server.take_outcomes(connection).into_iter().enumerate() {
             if let Some(reason) = not_modelled(&outcome) {
                 return Err(Stop::NotModelled { place: format!("step {}", step.name), reason });
             }
+            self.print_late(id.session, at);
             self.print(&outcome);
         }
+        self.print_late(id.session, usize::MAX);
         Ok(false)
     }
 
@@ -407,10 +412,27 @@ impl<'a, S: Server> Tester<'a, S> {
             let Some(session) = self.sessions.iter().position(|&session| session == connection) else {
                 continue;
             };
-            let _ = write!(self.out, "{}: {}", self.spec.sessions[session].name, message.lines());
-            self.notices[session] += 1;
-            self.any_new_notice = true;
+            if message.after > 0 {
+                self.late[session].push(message);
+            } else {
+                self.print_notice(session, &message);
+            }
         }
+    }
+
+    fn print_notice(&mut self, session: usize, message: &Message) {
+        let _ = write!(self.out, "{}: {}", self.spec.sessions[session].name, message.lines());
+        self.notices[session] += 1;
+        self.any_new_notice = true;
+    }
+
+    /// The messages that stand before the n-th result.
+    fn print_late(&mut self, session: usize, up_to: usize) {
+        let (due, later) =
+            std::mem::take(&mut self.late[session]).into_iter().partition(|message| message.after <= up_to);
+        self.late[session] = later;
+        let due: Vec<Message> = due;
+        due.iter().for_each(|message| self.print_notice(session, message));
     }
 
     fn print(&mut self, outcome: &Outcome) {

@@ -58,6 +58,15 @@ pub enum Condition {
         /// The key.
         key: Rc<ForeignKey>,
     },
+    /// No row refers to a row of the partition.
+    Unreferenced {
+        /// The referencing table.
+        relation: RelationId,
+        /// The key.
+        key: Rc<ForeignKey>,
+        /// The partition of the referenced table.
+        partition: RelationId,
+    },
     /// Every row lies within the bound of a partition of `parent`.
     WithinBound {
         /// The table that is to be the partition.

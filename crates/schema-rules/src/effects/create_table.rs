@@ -107,7 +107,7 @@ impl Run<'_> {
             parents.push(parent.id);
             if let Some(default) = self.default_partition(parent.id) {
                 if matches!(part.bound, ast::PartitionBound::Default) {
-                    return Err(self.second_default(default));
+                    return Err(self.second_default(statement.name.name.as_str(), default));
                 }
                 self.lock(default, LockMode::AccessExclusive);
             }
@@ -118,11 +118,11 @@ impl Run<'_> {
         Ok(parents)
     }
 
-    pub(super) fn second_default(&self, default: RelationId) -> SqlError {
+    pub(super) fn second_default(&self, partition: &str, default: RelationId) -> SqlError {
         let name = self.relation(default).name.clone();
         SqlError::new(
             sqlstate::INVALID_OBJECT_DEFINITION,
-            format!("partition conflicts with existing default partition \"{name}\""),
+            format!("partition \"{partition}\" conflicts with existing default partition \"{name}\""),
         )
     }
 

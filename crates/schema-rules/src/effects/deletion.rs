@@ -364,6 +364,7 @@ impl Run<'_> {
         self.notices.push(Notice {
             message: format!("drop cascades to {count} other objects"),
             detail: Some(lines.join("\n")),
+            after: self.steps.len(),
         });
     }
 

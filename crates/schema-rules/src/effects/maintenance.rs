@@ -118,7 +118,12 @@ impl Run<'_> {
             }
         }
         let wait = if skip { Wait::Skip } else { Wait::Block };
+        // Several tables have a transaction each, unless there is one around them all (`vacuum`).
+        let each_alone = tables.len() > 1 && !self.session.in_transaction;
         for id in tables {
+            if each_alone {
+                self.commit(false);
+            }
             self.steps.push(Step::Lock { relation: id, mode: LockMode::ShareUpdateExclusive, wait });
             let relation = self.relation(id);
             if relation.partition_key().is_some() || self.catalog.children_of(id).next().is_some() {
@@ -154,12 +159,7 @@ impl Run<'_> {
             let inherits = self.version >= PgVersion::V18 || relation.partition_key().is_some();
             if inherits && !table.only {
                 // Partitions come along since version 10, inheritance children since 18.
-                for id in self.catalog.with_descendants(relation.id) {
-                    if id != relation.id {
-                        self.steps.push(Step::Lock { relation: id, mode: LockMode::AccessShare, wait });
-                    }
-                    found.push(id);
-                }
+                found.extend(self.catalog.with_descendants(relation.id));
             } else {
                 found.push(relation.id);
             }
@@ -378,8 +378,8 @@ impl Run<'_> {
         }
         self.lock(found.id, mode);
         if !concurrently {
-            if found.live_columns().any(|c| c.data_type.width().is_none()) {
-                // The table's TOAST table has an index too.
+            if has_toast_table(&found) {
+                // The TOAST table has an index, too.
                 self.work_on_catalogs();
             }
             return self.rebuild_all(found.id);
@@ -402,7 +402,7 @@ impl Run<'_> {
                 indexes.push(index.id);
             }
         }
-        if indexes.is_empty() {
+        if indexes.is_empty() && !has_toast_table(&found) {
             self.notice(format!(
                 "table \"{}\" has no indexes that can be reindexed concurrently",
                 found.name
@@ -414,8 +414,9 @@ impl Run<'_> {
 
     fn rebuild_all(&mut self, table: RelationId) -> Outcome {
         let indexes: Vec<RelationId> = self.catalog.indexes_of(table).map(|i| i.id).collect();
-        if indexes.is_empty() {
-            self.notice(format!("table \"{}\" has no indexes to reindex", self.relation(table).name));
+        let relation = self.relation(table);
+        if indexes.is_empty() && !has_toast_table(&relation) {
+            self.notice(format!("table \"{}\" has no indexes to reindex", relation.name));
         }
         for index in indexes {
             self.lock(index, LockMode::AccessExclusive);
@@ -453,6 +454,16 @@ impl Run<'_> {
     /// five waits, of which the last two are for readers too.
     fn reindex_concurrently(&mut self, table: RelationId, indexes: &[RelationId]) -> Outcome {
         let mode = LockMode::ShareUpdateExclusive;
+        if indexes.is_empty() {
+            // Only the TOAST table's index, which nobody uses, and the snapshots that are older than its copy.
+            self.steps.push(Step::SessionLock { relation: table, mode });
+            self.commit(false);
+            self.steps.push(Step::TakeSnapshot);
+            self.commit(false);
+            self.steps.push(Step::WaitForOlderSnapshots);
+            self.steps.push(Step::SessionUnlock { relation: table, mode });
+            return Ok(());
+        }
         let mut pairs = Vec::new();
         for id in indexes {
             let old = self.relation(*id);
@@ -586,6 +597,12 @@ impl Run<'_> {
 
     // ---- TRUNCATE ----
 
+    /// Temporary tables of other sessions are left alone (`RELATION_IS_OTHER_TEMP`).
+    fn is_others_temporary(&self, id: RelationId) -> bool {
+        let schema = &self.relation(id).schema;
+        schema.starts_with("pg_temp_") && !self.session.search_path.contains(schema)
+    }
+
     /// Each table gets a new, empty file, and so does each of its indexes.
     pub(super) fn truncate(&mut self, statement: &Truncate) -> Outcome {
         let mut ids = Vec::new();
@@ -607,6 +624,9 @@ impl Run<'_> {
             push_new(&mut ids, relation.id);
             if !table.only {
                 for id in self.catalog.with_descendants(relation.id).into_iter().skip(1) {
+                    if self.is_others_temporary(id) {
+                        continue;
+                    }
                     self.lock(id, LockMode::AccessExclusive);
                     push_new(&mut ids, id);
                 }
@@ -684,4 +704,10 @@ fn push_new(ids: &mut Vec<RelationId>, id: RelationId) {
     if !ids.contains(&id) {
         ids.push(id);
     }
+}
+
+/// Whether values may have to be kept outside of the rows, in a table with an index of its own
+/// (`needs_toast_table` in heap.c).
+fn has_toast_table(relation: &Relation) -> bool {
+    relation.live_columns().any(|c| c.data_type.width().is_none())
 }

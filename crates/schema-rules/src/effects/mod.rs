@@ -41,5 +41,6 @@ mod utility;
 mod view;
 
 pub use condition::{Condition, DataFacts, NoFacts};
+pub use partition::keys_to_partition;
 pub use run::{Effects, NotModelled, Notice, TransactionRule, advance, effects};
 pub use step::{LockSummary, ScanReason, Step, Wait, Work, WorkKind};

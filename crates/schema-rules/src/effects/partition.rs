@@ -9,17 +9,87 @@ use std::rc::Rc;
 use sql_syntax::TextRange;
 use sql_syntax::ast::{self, BinaryOp, Expr, ExprKind, Ident};
 
+use super::naming::make_object_name;
 use super::run::{Outcome, Run};
-use crate::catalog::{BoundValue, IndexKeyValue, PartitionBound, PartitionKey, Relation, RelationId};
+use crate::PgVersion;
+use crate::catalog::{
+    BoundValue, Catalog, ForeignKey, IndexKeyValue, PartitionBound, PartitionKey, Relation, RelationId,
+};
 use crate::error::{SqlError, sqlstate};
 use crate::expression::compare_constants;
+
+fn in_bound_order(catalog: &Catalog, parent: RelationId) -> Vec<RelationId> {
+    let mut children: Vec<Rc<Relation>> = catalog.children_of(parent).cloned().collect();
+    children.sort_by(|a, b| bound_order(a.partition_bound.as_deref(), b.partition_bound.as_deref()));
+    children.iter().map(|c| c.id).collect()
+}
+
+/// The foreign keys of others that refer to a partition because they refer to what it is a part of: the table
+/// that has the key, the name of the constraint for the partition, and the key.
+///
+/// A server keeps one constraint for each partition, with a name of its own (`addFkRecurseReferenced` in
+/// tablecmds.c). Up to 17 they are numbered in the order in which they are made, from 18 on by partition.
+#[must_use]
+pub fn keys_to_partition(
+    catalog: &Catalog,
+    version: PgVersion,
+    partition: &Relation,
+) -> Vec<(RelationId, String, ForeignKey)> {
+    let mut found = Vec::new();
+    let mut above = partition.parents.first().copied();
+    while let Some(root) = above {
+        for (owner, constraint, key) in catalog.referencing(root) {
+            if constraint.enforced && constraint.parent.is_none() {
+                let mut path = String::new();
+                let name = if version >= PgVersion::V18 {
+                    let reached = numbers_down(catalog, root, partition.id, &mut path);
+                    debug_assert!(reached, "a partition is below what it is a part of");
+                    format!("{}{path}", constraint.name)
+                } else {
+                    let mut parts = Vec::new();
+                    preorder(catalog, root, &mut parts);
+                    let columns: Vec<_> =
+                        key.columns.iter().filter_map(|n| owner.column_at(*n)).map(|c| &*c.name).collect();
+                    let base = make_object_name(&owner.name, &columns.join("_"), "fkey");
+                    // The plain name is free if the key itself was given another one.
+                    let taken = usize::from(*base == *constraint.name);
+                    match parts.iter().position(|p| *p == partition.id).unwrap_or(0) + taken {
+                        0 => base,
+                        number => format!("{base}{number}"),
+                    }
+                };
+                found.push((owner.id, name, key.clone()));
+            }
+        }
+        above = catalog.relation(root).and_then(|r| r.parents.first().copied());
+    }
+    found
+}
+
+fn preorder(catalog: &Catalog, root: RelationId, found: &mut Vec<RelationId>) {
+    for part in in_bound_order(catalog, root) {
+        found.push(part);
+        preorder(catalog, part, found);
+    }
+}
+
+/// The way down to a partition: `_2_1` is the first partition of the second one.
+fn numbers_down(catalog: &Catalog, root: RelationId, partition: RelationId, path: &mut String) -> bool {
+    let before = path.len();
+    for (at, part) in in_bound_order(catalog, root).into_iter().enumerate() {
+        path.push_str(&format!("_{}", at + 1));
+        if part == partition || numbers_down(catalog, part, partition, path) {
+            return true;
+        }
+        path.truncate(before);
+    }
+    false
+}
 
 impl Run<'_> {
     /// The partitions in the order of their bounds, the default one last: the order of a partition descriptor.
     pub(super) fn partitions_in_bound_order(&self, parent: RelationId) -> Vec<RelationId> {
-        let mut children: Vec<Rc<Relation>> = self.catalog.children_of(parent).cloned().collect();
-        children.sort_by(|a, b| bound_order(a.partition_bound.as_deref(), b.partition_bound.as_deref()));
-        children.iter().map(|c| c.id).collect()
+        in_bound_order(self.catalog, parent)
     }
 
     /// No row may belong to two partitions (`check_new_partition_bound`).

@@ -65,6 +65,8 @@ pub struct Notice {
     pub message: String,
     /// What it is about in detail, a line for each object.
     pub detail: Option<String>,
+    /// How many of the statement's steps come before it.
+    pub after: usize,
 }
 
 /// Something that the rules do not cover.
@@ -230,7 +232,7 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn notice(&mut self, text: impl Into<String>) {
-        self.notices.push(Notice { message: text.into(), detail: None });
+        self.notices.push(Notice { message: text.into(), detail: None, after: self.steps.len() });
     }
 
     pub(super) fn not_modelled(&mut self, what: impl Into<String>, assumed: impl Into<String>) {

@@ -14,6 +14,7 @@ use sim_clock::Nanos;
 use sql_syntax::ast::{self, AlterTableAction, ColumnChange, SequenceOption, Statement};
 use transactions::{Step, StepContext, StepOutcome, TransactionHook, WaitPolicy};
 
+use super::claim;
 use super::insert::enter_checked;
 use super::machine::{Flow, Machine, Task};
 use super::scan::widened;
@@ -22,7 +23,7 @@ use crate::cost::with_rows;
 use crate::error::{Result, error, from_rules, not_modelled};
 use crate::expr::{Binder, Env, Scope as Names, Typed};
 use crate::plan::{Planner, Table, table_item};
-use crate::state::{CatalogStamp, Notice, SequenceData, Shared, Tuple};
+use crate::state::{CatalogStamp, SequenceData, Shared, Tuple};
 use crate::value::{Value, cast};
 
 /// Puts a statement's changes of the catalog in force when its transaction commits, or forgets them.
@@ -69,6 +70,32 @@ impl TransactionHook for ForgetIndexes {
     }
 }
 
+/// Puts a sequence back that was restarted by a transaction that fails.
+struct RestoreSequence {
+    shared: Rc<Shared>,
+    sequence: RelationId,
+    before: Option<SequenceData>,
+}
+
+impl TransactionHook for RestoreSequence {
+    fn end(self: Box<Self>, committed: bool) {
+        if committed {
+            return;
+        }
+        let sequences = &mut self.shared.edit().sequences;
+        match self.before {
+            Some(before) => sequences.insert(self.sequence, before),
+            None => sequences.remove(&self.sequence),
+        };
+    }
+}
+
+/// A sequence's value changes with the transaction (`AlterSequence`, `ResetSequence`).
+fn remember_sequence(m: &Machine, cx: &mut StepContext<'_, Tuple>, sequence: RelationId) {
+    let before = m.shared.get().sequences.get(&sequence).copied();
+    cx.at_end(Box::new(RestoreSequence { shared: Rc::clone(&m.shared), sequence, before }));
+}
+
 /// Carries a statement out that is no query.
 pub(crate) struct DdlTask {
     statement: Rc<Statement>,
@@ -78,6 +105,11 @@ pub(crate) struct DdlTask {
     locked: Vec<(RelationId, LockMode)>,
     /// Something other than a lock was done: from here on names are not looked up again.
     committed_to: bool,
+    /// Whether the names that it gives were found free, and whether somebody was waited for.
+    named: bool,
+    waited_for_name: bool,
+    /// How many notices were sent.
+    noticed: usize,
     /// Relations that are left out, as their lock was not free.
     skipped: Vec<RelationId>,
     /// The lock that was asked for last, and what the wait policy was.
@@ -97,6 +129,9 @@ impl DdlTask {
             at: 0,
             locked: Vec::new(),
             committed_to: false,
+            named: false,
+            waited_for_name: false,
+            noticed: 0,
             skipped: Vec::new(),
             asked: None,
             to_write: VecDeque::new(),
@@ -289,13 +324,24 @@ impl DdlTask {
         effects: &Effects,
         work: &Work,
     ) -> Result<()> {
+        let counted = match &work.kind {
+            WorkKind::Analyze | WorkKind::Vacuum { .. } => Some(true),
+            WorkKind::BuildIndex { .. } | WorkKind::FillNewHeap => {
+                (!cx.scan(work.relation).is_empty()).then_some(true)
+            }
+            WorkKind::Truncate => Some(false),
+            _ => None,
+        };
+        if let Some(counted) = counted {
+            m.shared.edit().table(work.relation).is_counted = counted;
+        }
         match &work.kind {
             WorkKind::Truncate => {
                 empty(m, cx, work.relation);
                 if let Statement::Truncate(truncate) = &*self.statement
                     && truncate.restart_identity
                 {
-                    restart_sequences(m, &effects.before, work.relation);
+                    restart_sequences(m, cx, &effects.before, work.relation);
                 }
                 Ok(())
             }
@@ -446,22 +492,27 @@ impl DdlTask {
     }
 
     /// What sequences' statements do to their values.
-    fn sequences(&self, m: &Machine, effects: &Effects) {
+    fn sequences(&self, m: &Machine, cx: &mut StepContext<'_, Tuple>, effects: &Effects) {
         let Statement::AlterSequence(alter) = &*self.statement else { return };
-        let mut state = m.shared.edit();
-        let lookup = state.session(m.session).lookup.clone();
+        let lookup = m.shared.get().session(m.session).lookup.clone();
         let Some(relation) = effects.after.find(&lookup, &alter.name) else { return };
         let Some(definition) = relation.as_sequence() else { return };
         for option in &alter.options {
             if let SequenceOption::Restart(value) = option {
                 let last = value.unwrap_or(definition.start);
-                state.sequences.insert(relation.id, SequenceData { last, called: false });
+                remember_sequence(m, cx, relation.id);
+                m.shared.edit().sequences.insert(relation.id, SequenceData { last, called: false });
             }
         }
     }
 
     fn finish(&mut self, m: &mut Machine, cx: &mut StepContext<'_, Tuple>, effects: &Effects) -> Result<()> {
         if let Some(failure) = &effects.error {
+            let of_catalog = failure.message.strip_prefix("relation \"pg_catalog.");
+            let of_catalog = of_catalog.or_else(|| failure.message.strip_prefix("relation \"pg_"));
+            if of_catalog.is_some_and(|rest| rest.ends_with("\" does not exist")) {
+                return Err(not_modelled("system catalogs as tables"));
+            }
             return Err(from_rules(failure));
         }
         self.note_missing(m, cx, effects)?;
@@ -470,14 +521,7 @@ impl DdlTask {
             self.pending_work = m.work.take().unwrap_or(modelled);
         }
         self.publish(m, cx, effects, &effects.changes);
-        self.sequences(m, effects);
-        let mut state = m.shared.edit();
-        let notices = effects.notices.iter().map(|n| Notice {
-            severity: "NOTICE",
-            message: n.message.clone(),
-            detail: n.detail.clone(),
-        });
-        state.session_mut(m.session).notices.extend(notices);
+        self.sequences(m, cx, effects);
         Ok(())
     }
 }
@@ -493,13 +537,13 @@ fn empty(m: &Machine, cx: &mut StepContext<'_, Tuple>, relation: RelationId) {
 }
 
 /// RESTART IDENTITY: sequences that the table's columns own begin anew.
-fn restart_sequences(m: &Machine, catalog: &Catalog, table: RelationId) {
+fn restart_sequences(m: &Machine, cx: &mut StepContext<'_, Tuple>, catalog: &Catalog, table: RelationId) {
     let owned = catalog
         .relations()
         .filter(|r| r.as_sequence().is_some_and(|s| s.owned_by.is_some_and(|(owner, _)| owner == table)));
-    let mut state = m.shared.edit();
     for sequence in owned {
-        state.sequences.remove(&sequence.id);
+        remember_sequence(m, cx, sequence.id);
+        m.shared.edit().sequences.remove(&sequence.id);
     }
 }
 
@@ -548,10 +592,11 @@ impl Task for DdlTask {
             match last {
                 StepOutcome::Unavailable if wait == Wait::Skip => {
                     self.skipped.push(relation);
-                    self.warn_skipped(m, relation);
+                    self.warn_skipped(m, relation, "lock not available");
                 }
                 _ => self.locked.push((relation, mode)),
             }
+            self.leave_out_the_dropped(m, relation, mode);
         }
         loop {
             if let Some((table, key, tuple)) = self.to_write.pop_front() {
@@ -576,6 +621,19 @@ impl Task for DdlTask {
                 }
                 continue;
             }
+            self.send_notices(m, &effects);
+            if let Some(step) = self.wait_for_numbers(m, cx, &effects) {
+                return Ok(Flow::Yield(step));
+            }
+            if !self.named && self.gives_names_now(&effects) {
+                match claim::claim(m, cx, &effects, &self.statement, self.waited_for_name)? {
+                    claim::Claimed::Free => self.named = true,
+                    claim::Claimed::Wait(step) => {
+                        (self.committed_to, self.waited_for_name) = (true, true);
+                        return Ok(Flow::Yield(step));
+                    }
+                }
+            }
             let Some(effect) = effects.steps.get(self.at) else {
                 if !self.filled {
                     self.committed_to = true;
@@ -596,15 +654,85 @@ impl Task for DdlTask {
 }
 
 impl DdlTask {
-    fn warn_skipped(&self, m: &Machine, relation: RelationId) {
-        let what = match &*self.statement {
-            Statement::Vacuum(v) if ast::has_option(&v.options, "skip_locked") => "vacuum",
-            Statement::Analyze(_) => "analyze",
+    /// Whether the next step comes after the names are entered into the catalog. A table has its name before its
+    /// foreign keys lock what they refer to.
+    fn gives_names_now(&self, effects: &Effects) -> bool {
+        let is_table = matches!(&*self.statement, Statement::CreateTable(_));
+        match effects.steps.get(self.at) {
+            None | Some(Effect::Work(_) | Effect::Check { .. } | Effect::Publish(_)) => true,
+            Some(Effect::SessionLock { .. } | Effect::Commit { .. }) => true,
+            Some(Effect::Lock { mode: LockMode::ShareRowExclusive, .. }) => is_table,
+            Some(_) => false,
+        }
+    }
+
+    /// The notices that come before the next step.
+    fn send_notices(&mut self, m: &Machine, effects: &Effects) {
+        let due = effects.notices.iter().filter(|n| n.after <= self.at).count();
+        let mut state = m.shared.edit();
+        for notice in effects.notices.iter().take(due).skip(self.noticed) {
+            state.notice_with(m.session, "NOTICE", notice.message.clone(), notice.detail.clone());
+        }
+        self.noticed = self.noticed.max(due);
+    }
+
+    /// ANALYZE writes numbers of rows and pages into the catalog entries of the indexes, in place: it waits for
+    /// whoever is about to replace such an entry (`systable_inplace_update_begin` in genam.c).
+    fn wait_for_numbers(
+        &mut self,
+        m: &Machine,
+        cx: &mut StepContext<'_, Tuple>,
+        effects: &Effects,
+    ) -> Option<Step<Tuple>> {
+        let Some(Effect::Work(Work { relation, kind: WorkKind::Analyze })) = effects.steps.get(self.at)
+        else {
+            return None;
+        };
+        let indexes: Vec<RelationId> = effects.before.indexes_of(*relation).map(|i| i.id).collect();
+        let state = m.shared.get();
+        for (other, session) in state.others(m.session) {
+            let is_one = |change: &Change| match change {
+                Change::Relation(id, _) => indexes.contains(id),
+                _ => false,
+            };
+            let changes = session.changes.iter().flat_map(|(_, changes)| changes.iter());
+            if changes.into_iter().any(is_one) {
+                self.committed_to = true;
+                return Some(Step::WaitForTransaction(cx.transaction_of(other)));
+            }
+        }
+        None
+    }
+
+    /// VACUUM and ANALYZE know their tables by number once they have looked up the names; one that is gone when
+    /// its turn comes is left out (`vacuum_open_relation`).
+    fn leave_out_the_dropped(&mut self, m: &Machine, relation: RelationId, mode: LockMode) {
+        let maintains = matches!(&*self.statement, Statement::Vacuum(_) | Statement::Analyze(_));
+        if !maintains || mode == LockMode::AccessShare {
+            return;
+        }
+        self.committed_to = true;
+        let is_gone = m.shared.edit().catalog_of(m.session).relation(relation).is_none();
+        if is_gone && !self.skipped.contains(&relation) {
+            self.skipped.push(relation);
+            self.warn_skipped(m, relation, "relation no longer exists");
+        }
+    }
+
+    /// A table that was named, rather than found as a part of another, is not left out in silence.
+    fn warn_skipped(&self, m: &Machine, relation: RelationId, why: &str) {
+        let (what, named) = match &*self.statement {
+            Statement::Vacuum(v) => ("vacuum", &v.tables),
+            Statement::Analyze(a) => ("analyze", &a.tables),
             _ => return,
         };
-        let mut state = m.shared.edit();
-        let name = state.catalog_of(m.session).relation(relation).map(|r| r.name.to_string());
-        let message = format!("skipping {what} of \"{}\" --- lock not available", name.unwrap_or_default());
-        state.notice(m.session, "WARNING", message);
+        let Some((_, effects)) = &self.effects else { return };
+        let lookup = m.shared.get().session(m.session).lookup.clone();
+        let find = |table: &ast::TableName| effects.before.find(&lookup, &table.name).cloned();
+        let Some(found) = named.iter().filter_map(|(table, _)| find(table)).find(|r| r.id == relation) else {
+            return;
+        };
+        let message = format!("skipping {what} of \"{}\" --- {why}", found.name);
+        m.shared.edit().notice(m.session, "WARNING", message);
     }
 }

@@ -7,14 +7,15 @@ use transactions::{RowLockStrength, Step, StepContext, StepOutcome, WaitPolicy};
 
 use super::machine::{Flow, Machine, Task};
 use super::reference::AfterCheck;
-use super::scan::contents;
+use super::scan::{contents, mapped};
+use super::serializable;
 use super::trigger::{self, Change};
 use super::unique::{Conflict, UniqueTask, conflict, enter, key_of, violation};
 use super::{query, rows};
 use crate::error::{Result, error};
 use crate::expr::Env;
-use crate::plan::{ConflictPlan, InsertPlan, InsertSource, Plan, StatementPlan, Table};
-use crate::state::Tuple;
+use crate::plan::{ConflictPlan, InsertPlan, InsertSource, Plan, Planner, StatementPlan, Table};
+use crate::state::{CatalogStamp, Tuple};
 use crate::value::{Value, assign};
 
 /// Where the task stands with its row.
@@ -52,6 +53,10 @@ struct Pending {
     values: Rc<[Value]>,
     key: RowKey,
     old: Option<Rc<[Value]>>,
+    /// Where the version stands that is updated instead.
+    place: u64,
+    /// The catalog by which it was routed.
+    routed: CatalogStamp,
 }
 
 impl InsertTask {
@@ -82,7 +87,6 @@ impl InsertTask {
             self.source = Some(all);
         }
         let at = self.at;
-        self.at += 1;
         let given: Vec<Option<Value>> = match (&insert.source, &self.source) {
             (InsertSource::Values(rows), _) => {
                 let Some(row) = rows.get(at) else { return Ok(None) };
@@ -100,7 +104,7 @@ impl InsertTask {
             (InsertSource::Query(..), None) => return Ok(None),
         };
         let target = &insert.target;
-        m.exec(cx, |ex| {
+        let pending = m.exec(cx, |ex| {
             let row = rows::complete(ex, &target.table, insert.slots.iter().copied().zip(given))?;
             let root: Rc<[Value]> = row.clone().into();
             let (table, values, way) = rows::route(ex, target, row)?;
@@ -108,6 +112,7 @@ impl InsertTask {
                 trigger::refuse_unknown(&table, Change::Insert)?;
             }
             rows::check(ex, &table, &values)?;
+            rows::check_within(ex, target, &root)?;
             let key = if let Some(known) = ex.virtual_table(table.id) {
                 match known.integer_slot().and_then(|slot| values.get(slot)) {
                     Some(value) => known.row_of(std::slice::from_ref(value)),
@@ -119,8 +124,42 @@ impl InsertTask {
                 data.next_row += 1;
                 data.next_row
             };
-            Ok(Some(Pending { table, way, root, values: values.into(), key, old: None }))
-        })
+            let routed = ex.shared.get().stamp(ex.session());
+            Ok(Some(Pending { table, way, root, values: values.into(), key, old: None, place: 0, routed }))
+        })?;
+        self.at += 1;
+        Ok(pending)
+    }
+
+    /// A default partition may have lost a part of its rows while its lock was waited for (`ExecFindPartition`
+    /// in execPartition.c).
+    fn check_way(&self, m: &mut Machine, cx: &mut StepContext<'_, Tuple>) -> Result<()> {
+        let Some(row) = &self.row else { return Ok(()) };
+        if m.shared.get().stamp(m.session) == row.routed {
+            return Ok(());
+        }
+        let (catalog, lookup) = {
+            let mut state = m.shared.edit();
+            (state.catalog_of(m.session), state.session(m.session).lookup.clone())
+        };
+        let mut planner = Planner::new(&catalog, &lookup, &[]);
+        for table in &row.way {
+            let Some(relation) = catalog.relation(table.id).cloned() else { continue };
+            let within = planner.within(&relation)?;
+            let Some(own) = within.first().filter(|own| own.is_default()) else { continue };
+            let target = &self.insert()?.target;
+            let holds = m.exec(cx, |ex| {
+                let values = match rows::part(target, table.id) {
+                    Some(part) => rows::place_in(&part.table, &target.table, &row.root, &target.table, part),
+                    None => row.root.to_vec(),
+                };
+                own.holds(ex, &values)
+            })?;
+            if !holds {
+                return Err(rows::outside(table));
+            }
+        }
+        Ok(())
     }
 
     /// Whether a row stands in the way of the proposed one in an index that decides.
@@ -162,17 +201,25 @@ impl InsertTask {
         let Some((set, filter)) = &conflict.update else { return Ok(None) };
         let table = Rc::clone(&row.table);
         let proposed = Rc::clone(&row.root);
+        let target = &insert.target;
         m.exec(cx, |ex| {
             let width = table.columns.len();
             let old = contents(ex, table.id, key, current, width);
-            let both: Vec<Value> = old.iter().chain(proposed.iter()).cloned().collect();
+            // The expressions are over the columns of the table that was named.
+            let map = rows::part(target, table.id).map(|part| &part.map);
+            let in_root = map.map_or_else(|| old.to_vec(), |map| mapped(&old, map));
+            let both: Vec<Value> = in_root.iter().chain(proposed.iter()).cloned().collect();
             let env = Env::row(&both);
             if !filter.as_ref().map_or(Ok(true), |f| f.holds(ex, &env))? {
                 return Ok(None);
             }
-            let mut new = old.to_vec();
+            let mut changed = in_root;
             for (slot, value) in set {
-                new[*slot] = value.eval(ex, &env)?;
+                changed[*slot] = value.eval(ex, &env)?;
+            }
+            let (leaf, mut new, _) = rows::route(ex, target, changed)?;
+            if leaf.id != table.id {
+                return Err(error("0A000", "invalid ON UPDATE specification"));
             }
             rows::generate(ex, &table, &mut new)?;
             if ex.virtual_table(table.id).is_none() {
@@ -184,17 +231,9 @@ impl InsertTask {
 
     /// The row is in: what is to be checked at the end, and what is returned.
     fn done(&mut self, m: &mut Machine, cx: &mut StepContext<'_, Tuple>) -> Result<()> {
-        let Some(row) = self.row.take() else { return Ok(()) };
+        let Some(row) = &self.row else { return Ok(()) };
         let statement = Rc::clone(&self.statement);
         let StatementPlan::Insert(insert) = &*statement else { return Ok(()) };
-        for fk in &row.table.outgoing {
-            if row.old.as_ref().is_none_or(|old| fk.slots.iter().any(|s| old[*s] != row.values[*s])) {
-                m.after.push(AfterCheck::referencing(fk, &row.values));
-            }
-        }
-        if let Some(old) = &row.old {
-            AfterCheck::push_referenced(&mut m.after, &row.table, old, Some(&row.values));
-        }
         if !insert.target.returning.is_empty() {
             let shown = if row.old.is_some() { &row.values } else { &row.root };
             let values = m.exec(cx, |ex| {
@@ -203,9 +242,18 @@ impl InsertTask {
             })?;
             m.push_row(values);
         }
+        for fk in &row.table.outgoing {
+            if row.old.as_ref().is_none_or(|old| fk.slots.iter().any(|s| old[*s] != row.values[*s])) {
+                m.after.push(AfterCheck::referencing(fk, &row.values));
+            }
+        }
+        if let Some(old) = &row.old {
+            AfterCheck::push_referenced(&mut m.after, &row.table, old, Some(&row.values));
+        }
         m.rows += 1;
         m.rows_written += 1;
         self.touched.push(row.key);
+        self.row = None;
         Ok(())
     }
 }
@@ -230,6 +278,7 @@ impl Task for InsertTask {
                 Phase::LockParts(n) => {
                     let part = self.row.as_ref().and_then(|r| r.way.get(n)).map(|t| t.id);
                     let Some(relation) = part else {
+                        self.check_way(m, cx)?;
                         let probes = self.insert()?.conflict.is_some();
                         self.phase = if probes { Phase::Probe } else { Phase::Insert };
                         continue;
@@ -251,6 +300,16 @@ impl Task for InsertTask {
                     match self.probe(m, cx, plan, row)? {
                         None => self.phase = Phase::Insert,
                         Some(Conflict::Busy(xid)) => return Ok(Flow::Yield(Step::WaitForTransaction(xid))),
+                        // What the transaction's snapshot does not show it cannot pass over, nor change
+                        // (`ExecCheckTupleVisible` in nodeModifyTable.c).
+                        Some(Conflict::Row(key))
+                            if m.shared.get().session(m.session).repeatable.is_some()
+                                && !self.touched.contains(&key)
+                                && cx.row(row.table.id, key).is_none() =>
+                        {
+                            let message = "could not serialize access due to concurrent update";
+                            return Err(error("40001", message));
+                        }
                         Some(Conflict::Row(_)) if plan.update.is_none() => {
                             self.phase = Phase::NextRow;
                             self.row = None;
@@ -262,9 +321,14 @@ impl Task for InsertTask {
                             }
                             self.phase = Phase::LockConflicting(key);
                             let relation = row.table.id;
+                            cx.follow_newest(relation, key);
                             // The key columns that are set decide; the weaker lock is right for most.
                             let keyed = plan.update.iter().flat_map(|(set, _)| set);
-                            let keyed = keyed.filter(|(s, _)| row.table.key_slots.contains(s)).count() > 0;
+                            let map = rows::part(&insert.target, row.table.id).map(|part| &part.map);
+                            let place = |s: usize| map.map_or(Some(s), |map| map.get(s).copied().flatten());
+                            let is_key =
+                                |s: usize| place(s).is_some_and(|s| row.table.key_slots.contains(&s));
+                            let keyed = keyed.filter(|(s, _)| is_key(*s)).count() > 0;
                             let strength =
                                 if keyed { RowLockStrength::Update } else { RowLockStrength::NoKeyUpdate };
                             return Ok(Flow::Yield(Step::LockRow {
@@ -277,6 +341,8 @@ impl Task for InsertTask {
                     }
                 }
                 Phase::LockConflicting(key) => match std::mem::replace(&mut last, StepOutcome::Done) {
+                    // Changed while it was waited for: its key may be another one now (`ExecOnConflictUpdate`).
+                    StepOutcome::Locked { moved: true, .. } => self.phase = Phase::Probe,
                     StepOutcome::Locked { row: current, .. } | StepOutcome::Recheck(current) => {
                         let Some((old, new)) = self.updated(m, cx, key, &current)? else {
                             self.phase = Phase::NextRow;
@@ -285,6 +351,7 @@ impl Task for InsertTask {
                         let Some(row) = &mut self.row else { return Ok(Flow::Done) };
                         let table = Rc::clone(&row.table);
                         (row.key, row.values, row.old) = (key, Rc::clone(&new), Some(old.clone()));
+                        row.place = current.place;
                         let changed = table.key_slots.iter().any(|s| old[*s] != new[*s]);
                         let version = m.exec(cx, |ex| Ok(rows::version(ex, &table, new)))?;
                         self.phase = Phase::Updated(key);
@@ -303,6 +370,7 @@ impl Task for InsertTask {
                     _ => {
                         self.phase = Phase::Checked;
                         let Some(row) = &self.row else { return Ok(Flow::Done) };
+                        m.exec(cx, |ex| serializable::replaces(ex, row.table.id, row.place))?;
                         let task = UniqueTask::new(
                             Rc::clone(&row.table),
                             key,
@@ -316,7 +384,10 @@ impl Task for InsertTask {
                     let Some(row) = &self.row else { return Ok(Flow::Done) };
                     let (table, values) = (Rc::clone(&row.table), Rc::clone(&row.values));
                     let key = row.key;
-                    let version = m.exec(cx, |ex| Ok(rows::version(ex, &table, values)))?;
+                    let version = m.exec(cx, |ex| {
+                        serializable::inserts(ex, table.id)?;
+                        Ok(rows::version(ex, &table, values))
+                    })?;
                     self.phase = Phase::Inserted;
                     return Ok(Flow::Yield(Step::Insert { relation: table.id, key, row: version }));
                 }

@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 use transactions::{CommandTag, Step, StepContext, StepOutcome, Stepper};
 
 use super::reference::AfterCheck;
+use super::stops::{Stop, Stops, returned, step_of};
 use super::{Exec, Rows};
 use crate::error::Result;
 use crate::state::{QueryResult, Shared, StatementResult, Tuple};
@@ -61,6 +62,7 @@ pub(crate) struct Machine {
     pub(crate) rows_written: u64,
     /// What is to be checked when all rows are changed: foreign keys.
     pub(crate) after: Vec<AfterCheck>,
+    pub(crate) stops: Stops,
     /// Where backfills of virtual tables have come to, if this statement changes their rows.
     pub(crate) marks: Vec<Mark>,
 }
@@ -87,6 +89,7 @@ impl Machine {
             rows_read: 0,
             rows_written: 0,
             after: Vec::new(),
+            stops: Stops::default(),
             marks: Vec::new(),
         }
     }
@@ -116,12 +119,22 @@ impl Machine {
             step_results: step_results.to_vec(),
             stored: &mut self.stored,
             rows_read: 0,
+            stops: &mut self.stops,
             unseen: 0,
             marks: Vec::new(),
         };
+        ex.stops.rewind();
         let result = what(&mut ex);
         self.rows_read += ex.rows_read;
-        self.marks.append(&mut ex.marks);
+        let mut marks = std::mem::take(&mut ex.marks);
+        if result.is_ok() {
+            self.stops.finish();
+            self.marks.append(&mut marks);
+        } else {
+            for id in &self.stops.stored {
+                self.stored.remove(id);
+            }
+        }
         result
     }
 
@@ -138,13 +151,15 @@ pub(crate) struct StatementStepper {
     stack: SmallVec<[Box<dyn Task>; 4]>,
     takes_snapshot: bool,
     is_vacuum: bool,
+    /// The call that the topmost task's expression stopped at, and what the task is to be told again.
+    stopped: Option<(Stop, StepOutcome<Tuple>)>,
 }
 
 impl StatementStepper {
     pub(crate) fn new(machine: Machine, task: Box<dyn Task>) -> Self {
         let mut stack = SmallVec::new();
         stack.push(task);
-        Self { machine, stack, takes_snapshot: true, is_vacuum: false }
+        Self { machine, stack, takes_snapshot: true, is_vacuum: false, stopped: None }
     }
 
     /// It takes no snapshot (LOCK TABLE).
@@ -175,7 +190,13 @@ impl Stepper<Tuple> for StatementStepper {
             return Step::Work(overhead);
         }
         let mut last = last;
+        if let Some((stop, told)) = self.stopped.take() {
+            let value = returned(&self.machine, Some(stop.function), &last);
+            self.machine.stops.returned.push(value);
+            last = told;
+        }
         while let Some(mut task) = self.stack.pop() {
+            let told = last.clone();
             let flow = task.run(&mut self.machine, cx, std::mem::replace(&mut last, StepOutcome::Done));
             match flow {
                 Ok(Flow::Yield(step)) => {
@@ -188,7 +209,20 @@ impl Stepper<Tuple> for StatementStepper {
                     last = StepOutcome::Start;
                 }
                 Ok(Flow::Done) => {}
-                Err(error) => return Step::Fail(error),
+                Err(error) => {
+                    let Some(stop) = self.machine.stops.wanted.take() else { return Step::Fail(error) };
+                    self.stack.push(task);
+                    match step_of(&self.machine, stop.function, &stop.args) {
+                        Some(step) => {
+                            self.stopped = Some((stop, told));
+                            return step;
+                        }
+                        None => {
+                            self.machine.stops.returned.push(Value::Null);
+                            last = told;
+                        }
+                    }
+                }
             }
         }
         self.finish()

@@ -3,12 +3,14 @@
 //! What can be read off the rows at once is computed at once ([`query`], [`scan`]); whatever may have to wait
 //! is a [`machine::Task`] that yields one step at a time.
 
+mod claim;
 mod ddl;
 mod insert;
 mod join;
 mod machine;
 mod modify;
 mod pace;
+mod place;
 mod planned;
 mod query;
 mod reference;
@@ -16,8 +18,10 @@ mod rows;
 mod scan;
 mod select;
 mod selection;
+mod serializable;
 mod sieve;
 mod span;
+mod stops;
 mod trigger;
 mod unique;
 mod verify;
@@ -34,6 +38,8 @@ pub(crate) use ddl::DdlTask;
 pub(crate) use machine::{Flow, Machine, StatementStepper, Task};
 pub(crate) use planned::{PlannedTask, plan_now};
 pub(crate) use reference::{Deferred, DeferredTask};
+pub(crate) use scan::{mapped, series};
+pub(crate) use serializable::SerialCommit;
 
 use crate::error::{Result, error, not_modelled};
 use crate::expr::Env;
@@ -55,6 +61,8 @@ pub(crate) struct Exec<'a, 'c> {
     pub(crate) stored: &'a mut FxHashMap<usize, Rows>,
     /// How many rows were looked at, for the cost.
     pub(crate) rows_read: u64,
+    /// Functions that the statement has to stop for.
+    pub(crate) stops: &'a mut stops::Stops,
     /// Rows of virtual tables that are not among those that were made up for a query.
     pub(crate) unseen: u64,
     /// Where backfills of virtual tables have come to, if their rows are changed.
@@ -97,6 +105,7 @@ impl Exec<'_, '_> {
         }
         let rows = query::run(self, &plan.plan, None)?;
         self.stored.insert(plan.id, Rc::clone(&rows));
+        self.stops.stored.push(plan.id);
         Ok(rows)
     }
 
@@ -247,6 +256,12 @@ impl Exec<'_, '_> {
         let state = self.shared.get();
         if let Some(value) = state.session(self.session()).settings.get(&name) {
             return Ok(Value::text(value.as_str()));
+        }
+        let session = state.session(self.session());
+        match name.as_str() {
+            "transaction_isolation" => return Ok(Value::text(session.isolation_level())),
+            "default_transaction_isolation" => return Ok(Value::text(session.default_level())),
+            _ => {}
         }
         if name == "server_version_num" {
             return Ok(Value::text(format!("{}0000", state.version.major())));

@@ -10,12 +10,14 @@ use transactions::{RowLockStrength, Step, StepContext, StepOutcome, WaitPolicy};
 use super::Exec;
 use super::machine::{Flow, Machine, Task};
 use super::pace::Pace;
+use super::place::{Place, PlaceTask};
 use super::reference::AfterCheck;
 use super::rows;
 use super::scan::{
     Frame, Origin, SourceRow, contents, holds, mapped, rows as source_rows, still_holds, widened,
 };
 use super::selection::{FEW, keys_of_values};
+use super::serializable;
 use super::span::{Span, Targets, move_marks};
 use super::trigger::{self, Change, Verdict};
 use super::unique::UniqueTask;
@@ -56,11 +58,15 @@ enum Phase {
 struct Target {
     table: Rc<Table>,
     key: RowKey,
+    /// Where its version stands.
+    place: u64,
     /// The row of the whole FROM.
     values: Rc<[Value]>,
     /// The row in its own table, as it is and as it is to be; nothing for a deletion.
     old: Rc<[Value]>,
     new: Option<Rc<[Value]>>,
+    /// The partition that the new row belongs into, if that is another one.
+    moves_to: Option<Place>,
 }
 
 /// Changes rows one after the other.
@@ -148,6 +154,7 @@ impl ModifyTask {
         };
         let old = contents(ex, table.id, origin.key, current, table.columns.len());
         let is_virtual = ex.virtual_table(table.id).is_some();
+        let mut moves_to = None;
         let new = match &self.work {
             Work::Action { set: None, .. } => None,
             Work::Action { fk, set: Some(set), .. } => {
@@ -174,7 +181,7 @@ impl ModifyTask {
                         }
                     }
                     if !is_virtual {
-                        refuse_moves(ex, &update.target, &table, &new)?;
+                        moves_to = moved(ex, &update.target, &table, &new)?;
                     }
                     Some(new)
                 }
@@ -188,7 +195,15 @@ impl ModifyTask {
                 Some(new.into())
             }
         };
-        Ok(Target { table, key: origin.key, values: Rc::clone(&row.values), old, new })
+        Ok(Target {
+            table,
+            key: origin.key,
+            place: current.place,
+            values: Rc::clone(&row.values),
+            old,
+            new,
+            moves_to,
+        })
     }
 
     /// The row of FROM with the target's row replaced by its latest version; nothing if it does not
@@ -221,7 +236,8 @@ impl ModifyTask {
 
     /// A newer version was met: looks at the row again, and goes on with it or with the next one.
     fn again(&mut self, m: &mut Machine, cx: &mut StepContext<'_, Tuple>, current: &Tuple) -> Result<()> {
-        let Some((row, _)) = self.current.take() else { return Ok(()) };
+        let Some((row, _)) = &self.current else { return Ok(()) };
+        let row = row.clone();
         let this = &*self;
         let next = m.exec(cx, |ex| {
             let Some(row) = this.recheck(ex, &row, current)? else { return Ok(None) };
@@ -251,35 +267,34 @@ impl ModifyTask {
     }
 
     fn done(&mut self, m: &mut Machine, cx: &mut StepContext<'_, Tuple>) -> Result<()> {
-        let Some((_, target)) = self.current.take() else { return Ok(()) };
-        let Target { table, old, new, values, .. } = target;
-        if let Some(new) = &new {
+        let Some((_, changed)) = &self.current else { return Ok(()) };
+        let Target { table: left, old, new, values, moves_to, .. } = changed;
+        // In the columns of the table that the row is in now.
+        let (table, now) = match moves_to {
+            Some(place) => (&place.table, Some(&place.values)),
+            None => (left, new.as_ref()),
+        };
+        let row = match &self.work {
+            Work::Statement(plan) => {
+                let target = write_target(plan)?;
+                m.exec(cx, |ex| returned(ex, target, table, values, now.map(|now| &**now)))?
+            }
+            Work::Action { .. } => None,
+        };
+        if let Some(now) = now {
             for fk in &table.outgoing {
-                if fk.slots.iter().any(|s| old[*s] != new[*s]) {
-                    m.after.push(AfterCheck::referencing(fk, new));
+                if moves_to.is_some() || fk.slots.iter().any(|s| old[*s] != now[*s]) {
+                    m.after.push(AfterCheck::referencing(fk, now));
                 }
             }
         }
-        AfterCheck::push_referenced(&mut m.after, &table, &old, new.as_ref());
+        AfterCheck::push_referenced(&mut m.after, left, old, new.as_ref());
         m.rows_written += 1;
-        let Work::Statement(plan) = &self.work else { return Ok(()) };
-        m.rows += 1;
-        let target = write_target(plan)?;
-        if target.returning.is_empty() {
-            return Ok(());
+        m.rows += u64::from(matches!(self.work, Work::Statement(_)));
+        if let Some(row) = row {
+            m.push_row(row);
         }
-        let mut shown = values.to_vec();
-        if let Some(new) = &new {
-            let in_root: Vec<Value> = match rows::part(target, table.id) {
-                Some(part) => mapped(new, &part.map),
-                None => new.to_vec(),
-            };
-            shown[..in_root.len()].clone_from_slice(&in_root);
-        }
-        let row = m.exec(cx, |ex| {
-            target.returning.iter().map(|e| e.eval(ex, &Env::row(&shown))).collect::<Result<Rc<[Value]>>>()
-        })?;
-        m.push_row(row);
+        self.current = None;
         Ok(())
     }
 
@@ -295,8 +310,19 @@ impl ModifyTask {
         if trigger::before_update(&table, &target.old, &new) == Verdict::Skip {
             return Ok(None);
         }
+        if target.moves_to.is_some() {
+            return Ok(Some(Step::MoveAway { relation, key }));
+        }
         let old = Rc::clone(&target.old);
+        let whole = match &self.work {
+            Work::Statement(plan) => Some(write_target(plan)?),
+            Work::Action { .. } => None,
+        };
         let version = m.exec(cx, |ex| {
+            if let Some(whole) = whole.filter(|whole| !whole.within.is_empty()) {
+                let in_root = rows::part(whole, table.id).map(|part| mapped(&new, &part.map));
+                rows::check_within(ex, whole, in_root.as_deref().unwrap_or(&new))?;
+            }
             if ex.virtual_table(table.id).is_none() {
                 rows::check(ex, &table, &new)?;
             }
@@ -338,11 +364,13 @@ impl Task for ModifyTask {
                     self.phase = Phase::NextRow;
                 }
                 Phase::NextRow => {
-                    let Some(row) = self.found.next() else {
+                    let Some(row) = self.found.as_slice().first().cloned() else {
                         self.phase = Phase::NextSpan;
                         continue;
                     };
-                    if !self.start_row(m, cx, row)? {
+                    let starts = self.start_row(m, cx, row)?;
+                    self.found.next();
+                    if !starts {
                         continue;
                     }
                     self.phase = Phase::Worked;
@@ -357,6 +385,10 @@ impl Task for ModifyTask {
                     let Some((_, target)) = &self.current else { continue };
                     if !m.shared.get().virtual_tables.contains_key(&target.table.id) {
                         trigger::refuse_unknown(&target.table, self.change())?;
+                    }
+                    if let Some(place) = &target.moves_to {
+                        trigger::refuse_unknown(&target.table, Change::Delete)?;
+                        trigger::refuse_unknown(&place.table, Change::Insert)?;
                     }
                     let locks_first = trigger::has_before_row(&target.table, self.change());
                     let (relation, key) = (target.table.id, target.key);
@@ -398,6 +430,12 @@ impl Task for ModifyTask {
                     StepOutcome::Gone | StepOutcome::Unavailable => self.phase = Phase::NextRow,
                     _ => {
                         self.phase = Phase::Checked;
+                        if let Some((_, target)) = &self.current {
+                            m.exec(cx, |ex| serializable::replaces(ex, target.table.id, target.place))?;
+                        }
+                        if let Some((_, Target { moves_to: Some(place), .. })) = &self.current {
+                            return Ok(Flow::First(Box::new(PlaceTask::new(place.clone()))));
+                        }
                         if let Some((_, target)) = &self.current
                             && let Some(new) = &target.new
                         {
@@ -438,9 +476,32 @@ impl Task for ModifyTask {
     }
 }
 
+/// What RETURNING makes of a changed row, if there is one.
+fn returned(
+    ex: &mut Exec<'_, '_>,
+    target: &WriteTarget,
+    table: &Table,
+    values: &[Value],
+    new: Option<&[Value]>,
+) -> Result<Option<Rc<[Value]>>> {
+    if target.returning.is_empty() {
+        return Ok(None);
+    }
+    let mut shown = values.to_vec();
+    if let Some(new) = new {
+        let in_root: Vec<Value> = match rows::part(target, table.id) {
+            Some(part) => mapped(new, &part.map),
+            None => new.to_vec(),
+        };
+        shown[..in_root.len()].clone_from_slice(&in_root);
+    }
+    target.returning.iter().map(|e| e.eval(ex, &Env::row(&shown))).collect::<Result<_>>().map(Some)
+}
+
 fn strength(target: &Target) -> RowLockStrength {
     match &target.new {
         None => RowLockStrength::Update,
+        Some(_) if target.moves_to.is_some() => RowLockStrength::Update,
         Some(new) => {
             let changed = target.table.key_slots.iter().any(|s| target.old[*s] != new[*s]);
             if changed { RowLockStrength::Update } else { RowLockStrength::NoKeyUpdate }
@@ -482,19 +543,18 @@ pub(super) fn replaced(
     Ok(values.into())
 }
 
-/// An update that moves a row to another partition would be a deletion and an insertion.
-fn refuse_moves(ex: &mut Exec<'_, '_>, target: &WriteTarget, table: &Table, new: &[Value]) -> Result<()> {
+/// Where the row belongs after an update, if that is another partition than the one it is in.
+fn moved(ex: &mut Exec<'_, '_>, target: &WriteTarget, table: &Table, new: &[Value]) -> Result<Option<Place>> {
     if table.id == target.table.id || target.table.routing.is_none() {
-        return Ok(());
+        return Ok(None);
     }
-    let Some(part) = rows::part(target, table.id) else { return Ok(()) };
-    let root = mapped(new, &part.map);
-    let (leaf, _, _) = rows::route(ex, target, root)?;
+    let Some(part) = rows::part(target, table.id) else { return Ok(None) };
+    let (leaf, mut values, way) = rows::route(ex, target, mapped(new, &part.map))?;
     if leaf.id == table.id {
-        Ok(())
-    } else {
-        Err(not_modelled("updates that move rows to another partition"))
+        return Ok(None);
     }
+    rows::generate(ex, &leaf, &mut values)?;
+    Ok(Some(Place { table: leaf, values: values.into(), way }))
 }
 
 /// The rows of a table with these values, as they are committed or our own now.
@@ -555,7 +615,10 @@ fn keyed_rows(
             && i.parts.len() == slots.len()
             && i.parts.iter().all(|p| matches!(p, crate::plan::KeyPart::Slot(s) if slots.contains(s)))
     };
-    let Some(index) = table.indexes.iter().find(serves) else { return Ok(ex.cx.scan(table.id)) };
+    let Some(index) = table.indexes.iter().find(serves) else {
+        serializable::reads(ex, table.id, None)?;
+        return Ok(ex.cx.scan(table.id));
+    };
     super::unique::ensure_built(ex, table.id, index)?;
     let entry: Vec<Value> = index
         .parts
@@ -570,6 +633,7 @@ fn keyed_rows(
         let data = state.indexes.get(&index.id);
         data.and_then(|d| d.entries.get(entry.as_slice())).map_or_else(Vec::new, |r| r.to_vec())
     };
+    serializable::reads(ex, table.id, Some((index.id, &rows)))?;
     Ok(rows.into_iter().filter_map(|row| Some((row, ex.cx.row(table.id, row)?))).collect())
 }
 
@@ -579,8 +643,11 @@ fn at_cursor(ex: &Exec<'_, '_>, name: &str, found: Vec<SourceRow>) -> Result<Vec
     let Some(cursor) = state.session(ex.session()).cursors.get(name) else {
         return Err(error("34000", format!("cursor \"{name}\" does not exist")));
     };
-    let at = cursor.at.checked_sub(1).and_then(|n| cursor.origins.get(n)).copied().flatten();
-    let Some((relation, key)) = at else {
+    let at = cursor.at.checked_sub(1).and_then(|n| cursor.origins.get(n)).copied();
+    if at == Some(None) {
+        return Err(not_modelled("WHERE CURRENT OF"));
+    }
+    let Some((relation, key)) = at.flatten() else {
         return Err(error("24000", format!("cursor \"{name}\" is not positioned on a row")));
     };
     let same = |r: &SourceRow| r.origins.iter().any(|o| (o.relation, o.key) == (relation, key));

@@ -13,6 +13,7 @@ use super::modify::{ModifyTask, Work};
 use super::query;
 use super::reference::AfterTask;
 use super::select::SelectTask;
+use super::serializable;
 use crate::database::Prepared;
 use crate::error::{Result, error};
 use crate::plan::{Plan, Planner, ResultColumn, StatementPlan};
@@ -91,6 +92,41 @@ impl PlannedTask {
         self.plan.as_ref().map(|(_, p)| Rc::clone(p)).ok_or_else(|| error("XX000", "no plan"))
     }
 
+    /// Which tables a parent has is found out once: one that leaves its parent while the planner waits for it is
+    /// read all the same, as long as it is there (`find_all_inheritors` in pg_inherits.c).
+    fn is_settled(m: &Machine, plan: &Plan, at: usize) -> bool {
+        let catalog = m.shared.edit().catalog_of(m.session);
+        at > plan.named_locks && plan.locks.iter().all(|(id, _)| catalog.relation(*id).is_some())
+    }
+
+    /// A part that is no part any more may have become another table (`make_inh_translation_list` in appendinfo.c).
+    fn check_parts(m: &Machine, plan: &Plan) -> Result<()> {
+        let catalog = m.shared.edit().catalog_of(m.session);
+        for (root, part) in &plan.parts {
+            let (Some(root), Some(part)) = (catalog.relation(*root), catalog.relation(*part)) else {
+                continue;
+            };
+            for column in root.live_columns() {
+                let name = &column.name;
+                let Some(theirs) = part.column(name) else {
+                    let message = format!(
+                        "could not find inherited attribute \"{name}\" of relation \"{}\"",
+                        part.name
+                    );
+                    return Err(error("XX000", message));
+                };
+                if theirs.data_type != column.data_type {
+                    let message = format!(
+                        "attribute \"{name}\" of relation \"{}\" does not match parent's type",
+                        part.name
+                    );
+                    return Err(error("42P13", message));
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn body(plan: &Rc<Plan>) -> Box<dyn Task> {
         Box::new(RootTask { plan: Rc::clone(plan), inner: None })
     }
@@ -137,11 +173,14 @@ impl Task for PlannedTask {
                         Some((stamp, plan)) => (stamp.clone(), Rc::clone(plan)),
                         None => return Err(error("XX000", "no plan")),
                     };
-                    if Self::stamp(m) != stamp {
+                    if Self::stamp(m) != stamp && !Self::is_settled(m, &plan, n) {
                         self.phase = Phase::Plan;
                         continue;
                     }
                     let Some((relation, mode)) = plan.locks.get(n).copied() else {
+                        if Self::stamp(m) != stamp {
+                            Self::check_parts(m, &plan)?;
+                        }
                         self.phase = Phase::Prerequisite(0);
                         continue;
                     };
@@ -158,6 +197,11 @@ impl Task for PlannedTask {
                     }));
                 }
                 Phase::Prerequisite(n) => {
+                    if n == 0 {
+                        // The snapshot is taken when planning is done, not when it is first looked at.
+                        cx.snapshot_limits();
+                        serializable::enter(m, cx);
+                    }
                     let plan = self.plan()?;
                     let Some(first) = plan.prerequisites.get(n) else {
                         self.phase = Phase::Body;
@@ -302,10 +346,19 @@ impl Task for PrerequisiteTask {
         let columns = self.statement.columns().to_vec();
         let own = QueryResult { columns, rows: Vec::new() };
         let statement = Rc::clone(&self.statement);
-        self.saved = Some((m.result.replace(own), m.rows));
-        match start(&self.plan, &statement, Some(self.id), m, cx)? {
-            Some(task) => Ok(Flow::First(task)),
-            None => self.run(m, cx, StepOutcome::Done),
+        let (result, rows) = (m.result.replace(own), m.rows);
+        match start(&self.plan, &statement, Some(self.id), m, cx) {
+            Ok(task) => {
+                self.saved = Some((result, rows));
+                match task {
+                    Some(task) => Ok(Flow::First(task)),
+                    None => self.run(m, cx, StepOutcome::Done),
+                }
+            }
+            Err(failure) => {
+                m.result = result;
+                Err(failure)
+            }
         }
     }
 }

@@ -190,7 +190,10 @@ pub(super) fn candidates(
 
 fn select_rows(ex: &mut Exec<'_, '_>, select: &SelectPlan, outer: Option<&Env<'_>>) -> Result<Vec<Row>> {
     let (skip, take) = limits(ex, select.offset.as_ref(), select.limit.as_ref(), outer)?;
-    let plain = select.grouping.is_none() && !select.is_distinct && select.distinct.is_none();
+    let plain = select.grouping.is_none()
+        && select.sets.is_empty()
+        && !select.is_distinct
+        && select.distinct.is_none();
     let enough = (plain && take != usize::MAX).then(|| skip.saturating_add(take));
     let most = (take != usize::MAX).then(|| skip.saturating_add(take)).filter(|_| plain);
     let grouped: Vec<Row> = match (&select.grouping, count_alone(ex, select)) {
@@ -212,6 +215,13 @@ fn select_rows(ex: &mut Exec<'_, '_>, select: &SelectPlan, outer: Option<&Env<'_
     for row in grouped {
         let env = Env { row: &row, outer };
         // Rows that the limit cuts off need no targets, only their sort keys.
+        if !select.sets.is_empty() {
+            for values in sets(ex, &select.sets, &env)? {
+                ex.step_results = values;
+                keyed.push((sort_keys(ex, select, &env)?, project(ex, select, &env)?));
+            }
+            continue;
+        }
         let keys = sort_keys(ex, select, &env)?;
         let row = if early { row } else { project(ex, select, &env)? };
         keyed.push((keys, row));
@@ -231,12 +241,31 @@ fn select_rows(ex: &mut Exec<'_, '_>, select: &SelectPlan, outer: Option<&Env<'_
     cut.map(|row| project(ex, select, &Env { row: &row, outer })).collect()
 }
 
+/// The values of functions that return sets, a row at a time, as many as the longest set has; those that have
+/// ended are NULL (`ExecProjectSRF` in nodeProjectSet.c).
+fn sets(ex: &mut Exec<'_, '_>, sets: &[Typed], env: &Env<'_>) -> Result<Vec<Vec<Value>>> {
+    let mut columns = Vec::with_capacity(sets.len());
+    for set in sets {
+        columns.push(match set.eval(ex, env)? {
+            Value::Array(values) => values.to_vec(),
+            _ => Vec::new(),
+        });
+    }
+    let longest = columns.iter().map(Vec::len).max().unwrap_or(0);
+    let row = |n: usize| columns.iter().map(|c| c.get(n).cloned().unwrap_or_default()).collect();
+    Ok((0..longest).map(row).collect())
+}
+
 /// The one row of a query that only counts its table's rows: they need not be put together for it.
 fn count_alone(ex: &mut Exec<'_, '_>, select: &SelectPlan) -> Option<Row> {
+    // Who is watched has to be seen reading.
+    if super::serializable::is_watched(ex) {
+        return None;
+    }
     let grouping = select.grouping.as_ref()?;
     let counts = |call: &AggregateCall| call.function == Aggregate::CountRows && call.filter.is_none();
     let is_plain = grouping.keys.is_empty() && grouping.having.is_none() && select.filter.is_empty();
-    if !is_plain || !grouping.aggregates.iter().all(counts) {
+    if !is_plain || !select.sets.is_empty() || !grouping.aggregates.iter().all(counts) {
         return None;
     }
     let count = i64::try_from(super::scan::counted(ex, &select.source)?).ok()?;

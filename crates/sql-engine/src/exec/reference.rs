@@ -6,6 +6,7 @@
 use std::rc::Rc;
 
 use lock_table::{LockMode, LockTag, RelationId, Scope};
+use schema_rules::PgVersion;
 use schema_rules::catalog::ReferentialAction;
 use transactions::{RowLockStrength, Step, StepContext, StepOutcome, WaitPolicy};
 
@@ -44,7 +45,7 @@ impl AfterCheck {
     ) {
         for fk in &table.incoming {
             let of = |row: &[Value]| -> Vec<Value> {
-                fk.referenced_slots.iter().map(|s| row.get(*s).cloned().unwrap_or_default()).collect()
+                fk.own_slots.iter().map(|s| row.get(*s).cloned().unwrap_or_default()).collect()
             };
             let key = of(old);
             let new = new.map(|row| of(row));
@@ -78,8 +79,9 @@ impl Task for AfterTask {
     ) -> Result<Flow> {
         while !m.after.is_empty() {
             let check = m.after.remove(0);
-            if check.is_deferred() {
-                let session = m.session;
+            let session = m.session;
+            // Without a block around it the end of the statement is the commit.
+            if check.is_deferred() && m.shared.get().session(session).in_transaction {
                 m.shared.edit().session_mut(session).deferred.push(Deferred(check));
                 continue;
             }
@@ -125,12 +127,24 @@ struct CheckTask {
     check: AfterCheck,
     phase: Phase,
     tables: Vec<Rc<Table>>,
+    /// The tables and their indexes, as planning the check's query locks them.
+    to_lock: Vec<RelationId>,
     found: std::vec::IntoIter<(Rc<Table>, SourceRow)>,
+    /// The default was put in place of the key: if it is that key, rows refer to it still
+    /// (`RI_FKey_setdefault_del`).
+    is_second_look: bool,
 }
 
 impl CheckTask {
     fn new(check: AfterCheck) -> Self {
-        Self { check, phase: Phase::Lock(0), tables: Vec::new(), found: Vec::new().into_iter() }
+        Self {
+            check,
+            phase: Phase::Lock(0),
+            tables: Vec::new(),
+            to_lock: Vec::new(),
+            found: Vec::new().into_iter(),
+            is_second_look: false,
+        }
     }
 
     /// The table that is looked into, and the columns that must have the key.
@@ -145,6 +159,7 @@ impl CheckTask {
     fn action(&self) -> Option<ReferentialAction> {
         match &self.check {
             AfterCheck::Referencing { .. } => None,
+            AfterCheck::Referenced { .. } if self.is_second_look => Some(ReferentialAction::NoAction),
             AfterCheck::Referenced { fk, new: None, .. } => Some(fk.on_delete),
             AfterCheck::Referenced { fk, new: Some(_), .. } => Some(fk.on_update),
         }
@@ -160,18 +175,35 @@ impl CheckTask {
     fn load(&mut self, m: &Machine) -> Result<()> {
         let (relation, ..) = self.looks_into();
         self.tables = tables_below(m, relation)?;
+        let indexes = |table: &Rc<Table>| table.indexes.iter().map(|i| i.id).collect::<Vec<_>>();
+        self.to_lock = self.tables.iter().flat_map(|t| std::iter::once(t.id).chain(indexes(t))).collect();
         Ok(())
     }
 
-    fn violation(&self) -> SqlError {
+    fn violation(&self, m: &Machine) -> SqlError {
+        // Tables may have been renamed since the statement was planned.
+        let catalog = m.shared.edit().catalog_of(m.session);
+        let name = |id: RelationId, known: &Rc<str>| {
+            catalog.relation(id).map_or_else(|| Rc::clone(known), |relation| Rc::clone(&relation.name))
+        };
         let message = match &self.check {
             AfterCheck::Referencing { fk, .. } => format!(
                 "insert or update on table \"{}\" violates foreign key constraint \"{}\"",
-                fk.table_name, fk.name
+                name(fk.table, &fk.table_name),
+                fk.name
             ),
             AfterCheck::Referenced { fk, .. } => format!(
                 "update or delete on table \"{}\" violates foreign key constraint \"{}\" on table \"{}\"",
-                fk.referenced_name, fk.name, fk.table_name
+                match fk.partition_names {
+                    Some(_) => Rc::clone(&fk.referenced_name),
+                    None => name(fk.referenced, &fk.referenced_name),
+                },
+                match &fk.partition_names {
+                    Some((_, newer)) if m.shared.get().version >= PgVersion::V18 => newer,
+                    Some((older, _)) => older,
+                    None => &fk.name,
+                },
+                name(fk.table, &fk.table_name)
             ),
         };
         error("23503", message)
@@ -184,7 +216,10 @@ impl CheckTask {
             return Ok(false);
         }
         for table in tables_below(m, fk.referenced)? {
-            if !m.exec(cx, |ex| matching(ex, &table, &fk.referenced_slots, key))?.is_empty() {
+            cx.look_at_latest(true);
+            let found = m.exec(cx, |ex| matching(ex, &table, &fk.referenced_slots, key));
+            cx.look_at_latest(false);
+            if !found?.is_empty() {
                 return Ok(true);
             }
         }
@@ -200,11 +235,32 @@ impl CheckTask {
                 Some(root) if root.id != table.id => by_name(root, table, slots),
                 _ => slots.to_vec(),
             };
-            let found = m.exec(cx, |ex| matching(ex, table, &places, key))?;
+            cx.look_at_latest(self.looks_at_latest());
+            let found = m.exec(cx, |ex| matching(ex, table, &places, key));
+            cx.look_at_latest(false);
+            let found = found?;
             all.extend(found.into_iter().map(|row| (Rc::clone(table), row)));
         }
         self.found = all.into_iter();
         Ok(())
+    }
+
+    /// A repeatable-read transaction looks for those who refer to what goes, and into partitioned tables, with a
+    /// snapshot that is newer than its own (`ri_PerformCheck` with `detectNewRows`).
+    fn looks_at_latest(&self) -> bool {
+        match &self.check {
+            AfterCheck::Referencing { .. } => self.tables.iter().any(|t| t.routing.is_some()),
+            AfterCheck::Referenced { .. } => true,
+        }
+    }
+
+    /// Whether there are rows that the action should change and the transaction's snapshot does not show.
+    fn meets_unseen(&mut self, m: &mut Machine, cx: &mut StepContext<'_, Tuple>) -> Result<bool> {
+        self.find(m, cx)?;
+        let found = std::mem::take(&mut self.found);
+        Ok(found
+            .flat_map(|(table, row)| row.origins.into_iter().map(move |o| (table.id, o.key)))
+            .any(|(table, key)| cx.row(table, key).is_none()))
     }
 
     /// The changes that the action makes.
@@ -237,6 +293,11 @@ fn tables_below(m: &Machine, relation: RelationId) -> Result<Vec<Rc<Table>>> {
     let mut tables = Vec::new();
     for id in catalog.with_descendants(relation) {
         let Some(found) = catalog.relation(id).cloned() else { continue };
+        // What is being detached is not part of it any more, for whom ever (`RI_FKey_check` looks at a
+        // partitioned table with the latest snapshot).
+        if found.detach_pending && id != relation {
+            continue;
+        }
         if found.has_heap() || id == relation {
             tables.push(Rc::new(Planner::new(&catalog, &lookup, &[]).table(&found)?));
         }
@@ -272,13 +333,13 @@ impl Task for CheckTask {
                     if self.tables.is_empty() {
                         self.load(m)?;
                     }
-                    let Some(table) = self.tables.get(n) else {
+                    let Some(relation) = self.to_lock.get(n).copied() else {
                         self.phase = Phase::Snapshot;
                         continue;
                     };
                     self.phase = Phase::Lock(n + 1);
                     return Ok(Flow::Yield(Step::Lock {
-                        tag: LockTag::Relation(table.id),
+                        tag: LockTag::Relation(relation),
                         mode: self.mode(),
                         scope: Scope::Transaction,
                         policy: WaitPolicy::Block,
@@ -290,6 +351,11 @@ impl Task for CheckTask {
                 }
                 Phase::Find => {
                     if self.mode() == LockMode::RowExclusive {
+                        let keeps_snapshot = m.shared.get().session(m.session).repeatable.is_some();
+                        if keeps_snapshot && self.meets_unseen(m, cx)? {
+                            let message = "could not serialize access due to concurrent update";
+                            return Err(error("40001", message));
+                        }
                         self.phase = Phase::Acting;
                         continue;
                     }
@@ -314,12 +380,16 @@ impl Task for CheckTask {
                     };
                     let referencing = matches!(self.check, AfterCheck::Referencing { .. });
                     if decided {
-                        return if referencing { Ok(Flow::Done) } else { Err(self.violation()) };
+                        return if referencing { Ok(Flow::Done) } else { Err(self.violation(m)) };
                     }
                     match self.found.as_slice().first() {
                         Some((table, row)) => {
                             let Some(origin) = row.origins.first() else { return Ok(Flow::Done) };
                             let (relation, key) = (table.id, origin.key);
+                            if cx.row(relation, key).is_none() {
+                                // There by the newest snapshot only: nobody can lock it by the transaction's.
+                                return if referencing { Ok(Flow::Done) } else { Err(self.violation(m)) };
+                            }
                             self.phase = Phase::Locking;
                             return Ok(Flow::Yield(Step::LockRow {
                                 relation,
@@ -328,15 +398,19 @@ impl Task for CheckTask {
                                 policy: WaitPolicy::Block,
                             }));
                         }
-                        None if referencing => return Err(self.violation()),
+                        None if referencing => return Err(self.violation(m)),
                         None => return Ok(Flow::Done),
                     }
                 }
                 Phase::Acting => {
-                    return Ok(match self.act() {
-                        Some(task) => Flow::First(task),
-                        None => Flow::Done,
-                    });
+                    if let Some(task) = self.act() {
+                        return Ok(Flow::First(task));
+                    }
+                    if self.action() != Some(ReferentialAction::SetDefault) {
+                        return Ok(Flow::Done);
+                    }
+                    (self.is_second_look, self.phase) = (true, Phase::Lock(0));
+                    self.tables.clear();
                 }
             }
         }

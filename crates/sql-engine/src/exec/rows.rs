@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::Exec;
 use super::scan::mapped;
-use crate::error::{Result, error};
+use crate::error::{Result, SqlError, error};
 use crate::expr::Env;
 use crate::plan::{Part, Table, WriteTarget};
 use crate::state::Tuple;
@@ -68,6 +68,21 @@ pub(super) fn check(ex: &mut Exec<'_, '_>, table: &Table, row: &[Value]) -> Resu
     Ok(())
 }
 
+/// The bounds of the partition that a statement names.
+pub(super) fn check_within(ex: &mut Exec<'_, '_>, target: &WriteTarget, row: &[Value]) -> Result<()> {
+    for within in &target.within {
+        if !within.holds(ex, row)? {
+            return Err(outside(&target.table));
+        }
+    }
+    Ok(())
+}
+
+/// A row that another partition should have.
+pub(super) fn outside(table: &Table) -> SqlError {
+    error("23514", format!("new row for relation \"{}\" violates partition constraint", table.name))
+}
+
 /// The table that a row of the target belongs into, and its values there.
 pub(super) fn route(
     ex: &mut Exec<'_, '_>,
@@ -97,7 +112,7 @@ pub(super) fn part(target: &WriteTarget, id: lock_table::RelationId) -> Option<&
 }
 
 /// The row, given in the columns of `from`, in the columns of `to`: matched by name.
-fn place_in(to: &Table, root: &Table, row: &[Value], from: &Table, part: &Part) -> Vec<Value> {
+pub(super) fn place_in(to: &Table, root: &Table, row: &[Value], from: &Table, part: &Part) -> Vec<Value> {
     if from.id == root.id {
         let mut values = vec![Value::Null; to.columns.len()];
         for (value, at) in row.iter().zip(&part.map) {

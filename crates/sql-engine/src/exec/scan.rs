@@ -11,7 +11,7 @@ use transactions::RowLockStrength;
 
 use super::selection::Selection;
 use super::sieve::Sieve;
-use super::{Exec, join, unique};
+use super::{Exec, join, serializable, unique};
 use crate::error::{Result, error};
 use crate::expr::{Arithmetic, Comparison, Env, Typed};
 use crate::plan::{Access, JoinSource, Source, TableIndex, TableScan};
@@ -146,7 +146,7 @@ pub(super) fn widened(ex: &Exec<'_, '_>, relation: RelationId, tuple: &Tuple, wi
 }
 
 /// A row of a table below the scanned one, in the scanned one's columns.
-pub(super) fn mapped(values: &[Value], map: &[Option<usize>]) -> Vec<Value> {
+pub(crate) fn mapped(values: &[Value], map: &[Option<usize>]) -> Vec<Value> {
     map.iter().map(|at| at.and_then(|at| values.get(at)).cloned().unwrap_or_default()).collect()
 }
 
@@ -180,6 +180,7 @@ fn table_rows(ex: &mut Exec<'_, '_>, scan: &TableScan, frame: Frame<'_>) -> Resu
             virtual_rows(ex, scan, *part, &table, frame, &mut rows)?;
             continue;
         }
+        serializable::reads(ex, *part, None)?;
         let found = ex.cx.scan(*part);
         in_place_order(found, |key, tuple| add_row(ex, scan, *part, key, &tuple, frame, &mut rows))?;
     }
@@ -257,7 +258,10 @@ fn own_rows(
     let relation = scan.relation;
     let index = |id: RelationId| scan.indexes.iter().find(|i| i.id == id);
     let keys: Vec<RowKey> = match &scan.access {
-        Access::Sequential => return sequential_rows(ex, scan, frame, rows),
+        Access::Sequential => {
+            serializable::reads(ex, relation, None)?;
+            return sequential_rows(ex, scan, frame, rows);
+        }
         Access::Index { index: id, equal, low, high } => {
             let Some(index) = index(*id) else { return Ok(()) };
             let env = frame.env(&[]);
@@ -267,6 +271,10 @@ fn own_rows(
             unique::ensure_built(ex, relation, index)?;
             let range = Range { equal, low, high };
             if let Some((enough, descending)) = frame.enough {
+                if serializable::is_watched(ex) {
+                    let keys = range.lookup(ex, index);
+                    serializable::reads(ex, relation, Some((*id, &keys)))?;
+                }
                 return ordered_rows(ex, scan, index, &range, (enough, descending), frame, rows);
             }
             if walks_indexes(ex) {
@@ -292,6 +300,9 @@ fn own_rows(
             values.iter().flat_map(|v| one(v).lookup(ex, index)).collect()
         }
     };
+    if let Access::Index { index, .. } | Access::AnyOf { index, .. } = &scan.access {
+        serializable::reads(ex, relation, Some((*index, &keys)))?;
+    }
     let mut found: Vec<(RowKey, Tuple)> = Vec::with_capacity(keys.len());
     for key in keys {
         if let Some(tuple) = ex.cx.row(relation, key) {
@@ -623,7 +634,7 @@ pub(super) fn still_holds(ex: &mut Exec<'_, '_>, source: &Source, env: &Env<'_>)
     }
 }
 
-fn series(args: &[Value]) -> Result<Vec<Value>> {
+pub(crate) fn series(args: &[Value]) -> Result<Vec<Value>> {
     const MOST: usize = 50_000_000;
     if args.iter().any(Value::is_null) {
         return Ok(Vec::new());

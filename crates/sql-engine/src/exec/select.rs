@@ -2,19 +2,18 @@
 
 use std::rc::Rc;
 
-use lock_table::{LockMode, LockTag, Scope};
-use sim_clock::Nanos;
 use transactions::{Step, StepContext, StepOutcome, WaitPolicy};
 
 use super::machine::{Flow, Machine, Task};
 use super::modify::replaced;
 use super::query::{Wanted, candidates, limits, project, sort, sort_keys};
 use super::scan::{SourceRow, holds, still_holds};
+use super::stops::{returned, step_of};
 use crate::error::{Result, not_modelled};
-use crate::expr::{Env, StepCall, StepFunction};
+use crate::expr::Env;
 use crate::plan::{QueryPlan, SelectPlan, StatementPlan};
 use crate::state::Tuple;
-use crate::value::{Value, seconds_to_micros};
+use crate::value::Value;
 
 /// How many rows of a virtual table are locked at most, if no limit says.
 const LOCKED: usize = 10_000;
@@ -102,7 +101,7 @@ impl SelectTask {
         }
         let plan = Rc::clone(&self.plan);
         let select = select_of(&plan)?;
-        let Some(row) = self.row.take() else { return Ok(false) };
+        let Some(row) = self.row.clone() else { return Ok(false) };
         let Some(origin) = row.origins.iter().find(|o| o.item == item).cloned() else { return Ok(true) };
         let values = m.exec(cx, |ex| {
             if ex.virtual_table(origin.relation).is_some() {
@@ -113,7 +112,10 @@ impl SelectTask {
             let stays = still_holds(ex, &select.source, &env)? && holds(ex, &select.filter, &env)?;
             Ok(stays.then_some(values))
         })?;
-        let Some(values) = values else { return Ok(false) };
+        let Some(values) = values else {
+            self.row = None;
+            return Ok(false);
+        };
         self.row = Some(SourceRow { values, origins: row.origins });
         Ok(true)
     }
@@ -121,14 +123,15 @@ impl SelectTask {
     fn emit(&mut self, m: &mut Machine, cx: &mut StepContext<'_, Tuple>) -> Result<()> {
         let plan = Rc::clone(&self.plan);
         let select = select_of(&plan)?;
-        let Some(row) = self.row.take() else { return Ok(()) };
+        let Some(row) = self.row.as_ref() else { return Ok(()) };
         if self.skip > 0 {
             self.skip -= 1;
             return Ok(());
         }
+        let values = m.exec_with(cx, &self.step_results, |ex| project(ex, select, &Env::row(&row.values)))?;
         self.take = self.take.saturating_sub(1);
-        let results = std::mem::take(&mut self.step_results);
-        let values = m.exec_with(cx, &results, |ex| project(ex, select, &Env::row(&row.values)))?;
+        self.step_results.clear();
+        self.row = None;
         if self.store.is_some() {
             self.stored.push(values);
         } else {
@@ -210,7 +213,7 @@ impl Task for SelectTask {
                     let args = m.exec_with(cx, &results, |ex| {
                         call.args.iter().map(|a| a.eval(ex, &Env::row(&row))).collect::<Result<Vec<_>>>()
                     })?;
-                    match step_of(m, call, &args)? {
+                    match step_of(m, call.function, &args) {
                         Some(step) => {
                             self.phase = Phase::Called(n);
                             return Ok(Flow::Yield(step));
@@ -223,9 +226,8 @@ impl Task for SelectTask {
                 }
                 Phase::Called(n) => {
                     let outcome = std::mem::replace(&mut last, StepOutcome::Done);
-                    let done = !matches!(outcome, StepOutcome::Unavailable);
                     let call = select.steps.get(n).map(|c| c.function);
-                    self.step_results.push(returned(m, call, done));
+                    self.step_results.push(returned(m, call, &outcome));
                     self.phase = Phase::Call(n + 1);
                 }
                 Phase::Emit => {
@@ -235,75 +237,4 @@ impl Task for SelectTask {
             }
         }
     }
-}
-
-/// What the function returns.
-fn returned(m: &Machine, call: Option<StepFunction>, done: bool) -> Value {
-    match call {
-        Some(StepFunction::AdvisoryLock { attempt: true, .. } | StepFunction::Signal { .. }) => {
-            Value::Bool(done)
-        }
-        Some(StepFunction::AdvisoryUnlock { .. }) => {
-            if !done {
-                let message = "you don't own a lock of type ExclusiveLock".to_owned();
-                let message = match call {
-                    Some(StepFunction::AdvisoryUnlock { shared: true }) => {
-                        message.replace("Exclusive", "Share")
-                    }
-                    _ => message,
-                };
-                m.shared.edit().notice(m.session, "WARNING", message);
-            }
-            Value::Bool(done)
-        }
-        _ => Value::Void,
-    }
-}
-
-/// An advisory key: one bigint, or two integers. The two kinds never meet (manual, section 9.28.10), and so
-/// they are kept apart here, too.
-fn advisory_key(args: &[Value]) -> Option<i64> {
-    match args {
-        [Value::Int(key)] => Some(*key),
-        [Value::Int(a), Value::Int(b)] => {
-            let (a, b) = (i32::try_from(*a).ok()?, i32::try_from(*b).ok()?);
-            let mixed = (u64::from(a.cast_unsigned()) << 32 | u64::from(b.cast_unsigned())).rotate_left(17);
-            Some((mixed ^ 0x7077_6f2d_6b65_7973).cast_signed())
-        }
-        _ => None,
-    }
-}
-
-/// The step that a function stops for; nothing if its argument is NULL.
-fn step_of(m: &Machine, call: &StepCall, args: &[Value]) -> Result<Option<Step<Tuple>>> {
-    if args.iter().any(Value::is_null) {
-        return Ok(None);
-    }
-    let mode = |shared| if shared { LockMode::Share } else { LockMode::Exclusive };
-    let tag = || advisory_key(args).map(LockTag::Advisory);
-    Ok(match call.function {
-        // The statement's duration is given, its sleep included.
-        StepFunction::Sleep if m.work.is_some() => None,
-        StepFunction::Sleep => {
-            let seconds = args.first().and_then(Value::as_f64).unwrap_or(0.0);
-            let micros = u64::try_from(seconds_to_micros(seconds).max(0)).unwrap_or(0);
-            Some(Step::Work(Nanos::from_micros(micros)))
-        }
-        StepFunction::AdvisoryLock { shared, in_transaction, attempt } => tag().map(|tag| Step::Lock {
-            tag,
-            mode: mode(shared),
-            scope: if in_transaction { Scope::Transaction } else { Scope::Session },
-            policy: if attempt { WaitPolicy::Skip } else { WaitPolicy::Block },
-        }),
-        StepFunction::AdvisoryUnlock { shared } => {
-            tag().map(|tag| Step::Unlock { tag, mode: mode(shared), scope: Scope::Session })
-        }
-        StepFunction::AdvisoryUnlockAll => Some(Step::UnlockAllAdvisory),
-        StepFunction::Signal { terminate } => {
-            if let Some(session) = args.first().and_then(Value::as_int).and_then(crate::command::session_of) {
-                m.shared.edit().signals.push((session, terminate));
-            }
-            Some(Step::Work(Nanos::ZERO))
-        }
-    })
 }

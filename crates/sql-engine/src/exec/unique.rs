@@ -8,6 +8,7 @@ use transactions::{DirtyState, Step, StepContext, StepOutcome, Xid};
 use super::Exec;
 use super::machine::{Flow, Machine, Task};
 use super::scan::widened;
+use super::serializable;
 use crate::error::{Result, SqlError, error};
 use crate::expr::Env;
 use crate::plan::{KeyPart, Table, TableIndex};
@@ -232,20 +233,32 @@ impl Task for UniqueTask {
             m.exec(cx, |ex| enter(ex, &table, self.row, &self.values, self.before.as_deref()))?;
             self.entered = true;
         }
+        let is_watched = m.shared.get().session(m.session).serial.is_some();
+        let is_new = || {
+            self.before.as_deref().is_none_or(|old| serializable::needs_entries(&table, old, &self.values))
+        };
+        let makes_entries = is_watched && is_new();
         while let Some(index) = table.indexes.get(self.next) {
-            if !index.unique || !index.ready {
+            let is_checked = index.unique && index.ready;
+            if !is_checked && !makes_entries {
                 self.next += 1;
                 continue;
             }
             let (row, values, before) = (self.row, &self.values, self.before.as_deref());
             let found = m.exec(cx, |ex| {
                 let Some(key) = key_of(ex, index, values)? else { return Ok(None) };
-                if let Some(before) = before
-                    && key_of(ex, index, before)?.as_ref() == Some(&key)
-                {
-                    return Ok(None);
+                let is_kept = match before {
+                    Some(before) => key_of(ex, index, before)?.as_ref() == Some(&key),
+                    None => false,
+                };
+                let found = match is_checked && !is_kept {
+                    true => conflict(ex, table.id, index, &key, Some(row))?,
+                    false => None,
+                };
+                if makes_entries && !matches!(found, Some(Conflict::Busy(_))) {
+                    serializable::enters(ex, index.id)?;
                 }
-                conflict(ex, table.id, index, &key, Some(row))
+                Ok(found)
             })?;
             match found {
                 Some(Conflict::Row(_)) => return Err(violation(index)),

@@ -12,7 +12,7 @@ use super::Exec;
 use super::scan::{mapped, widened};
 use crate::error::{Result, not_modelled};
 use crate::expr::{Binder, Env, Scope};
-use crate::plan::{Planner, Table, bound_accepts, table_item};
+use crate::plan::{Planner, Table, table_item};
 use crate::value::Value;
 
 /// Whether the rows satisfy a condition, read with the definitions of `catalog`.
@@ -71,6 +71,26 @@ pub(super) fn holds(
             }
             Ok(true)
         }
+        Condition::Unreferenced { relation, key, partition } => {
+            let places = crate::plan::slots(&key.referenced_columns);
+            let map = map_from(catalog, key.referenced, *partition);
+            let mut gone: BTreeSet<Vec<Value>> = BTreeSet::new();
+            for row in rows_of(ex, catalog, *partition) {
+                let row = map.as_ref().map_or_else(|| row.to_vec(), |m| mapped(&row, m));
+                gone.insert(places.iter().map(|s| row[*s].clone()).collect());
+            }
+            let own = crate::plan::slots(&key.columns);
+            for part in catalog.with_descendants(*relation) {
+                let map = map_from(catalog, *relation, part);
+                for row in rows_of(ex, catalog, part) {
+                    let row = map.as_ref().map_or_else(|| row.to_vec(), |m| mapped(&row, m));
+                    if gone.contains(&own.iter().map(|s| row[*s].clone()).collect::<Vec<_>>()) {
+                        return Ok(false);
+                    }
+                }
+            }
+            Ok(true)
+        }
         Condition::WithinBound { relation, parent, bound } => {
             let bounds = (*relation, *parent, &**bound);
             bound_takes(ex, catalog, &mut planner, bounds, true)
@@ -94,6 +114,7 @@ fn virtual_holds(ex: &mut Exec<'_, '_>, catalog: &Catalog, condition: &Condition
         | Condition::WithinBound { relation, .. }
         | Condition::OutsideBound { relation, .. } => (*relation, None),
         Condition::ForeignKey { relation, key } => (*relation, Some(key.referenced)),
+        Condition::Unreferenced { relation, partition, .. } => (*relation, Some(*partition)),
         Condition::Exclusion { .. } | Condition::DomainCheck { .. } | Condition::Converts { .. } => {
             return None;
         }
@@ -159,23 +180,9 @@ fn bound_takes(
         return Ok(true);
     };
     let (parent, table): (Rc<Relation>, Rc<Relation>) = (Rc::clone(parent), Rc::clone(table));
-    let items = [table_item(planner, &parent, parent.name.clone(), 0)];
-    let scope = Scope { items: &items, parent: None };
-    let Some(routing) = planner.routing(&parent, scope)? else { return Ok(true) };
-    let types: Vec<_> = routing.key.iter().map(|k| k.ty.clone()).collect();
-    let bound = planner.bound(bound, &types)?;
-    let map = crate::plan::column_map(&parent, &table);
+    let Some(limits) = planner.within_bound(&table, relation, &parent, bound)? else { return Ok(true) };
     for row in rows_of(ex, catalog, relation) {
-        let row = mapped(&row, &map);
-        let key = routing.key.iter().map(|k| k.eval(ex, &Env::row(&row))).collect::<Result<Vec<_>>>()?;
-        let inside = match bound_accepts(&bound, &key) {
-            Some(inside) => inside,
-            // The default partition takes what no other partition takes.
-            None => {
-                !routing.parts.iter().any(|(id, b)| *id != relation && bound_accepts(b, &key) == Some(true))
-            }
-        };
-        if inside != within {
+        if limits.holds(ex, &row)? != within {
             return Ok(false);
         }
     }

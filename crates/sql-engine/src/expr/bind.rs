@@ -81,11 +81,13 @@ pub(crate) struct Binder<'b, 'p> {
     pub(crate) aggregates: Option<&'b mut Aggregates>,
     /// Where step functions are allowed, what they are collected in.
     pub(crate) steps: Option<&'b mut Vec<StepCall>>,
+    /// Where functions that return sets are allowed, what they are collected in.
+    pub(crate) sets: Option<&'b mut Vec<Typed>>,
 }
 
 impl<'b, 'p> Binder<'b, 'p> {
     pub(crate) fn new(planner: &'b mut Planner<'p>, scope: Scope<'b>) -> Self {
-        Self { planner, scope, aggregates: None, steps: None }
+        Self { planner, scope, aggregates: None, steps: None, sets: None }
     }
 
     /// A condition.
@@ -226,6 +228,9 @@ impl<'b, 'p> Binder<'b, 'p> {
     }
 
     fn no_such_column(&self, qualifier: &[ast::Ident], name: &ast::Ident) -> SqlError {
+        if matches!(&*name.text, "tableoid" | "ctid" | "xmin" | "xmax" | "cmin" | "cmax") {
+            return not_modelled(format!("the system column {}", name.text));
+        }
         let Some(table) = qualifier.last() else {
             return error("42703", format!("column \"{}\" does not exist", name.text));
         };
@@ -472,6 +477,9 @@ impl<'b, 'p> Binder<'b, 'p> {
         }
         let mut args = self.args(call)?;
         let types: Vec<Type> = args.iter().map(|a| a.ty.clone()).collect();
+        if matches!((name, args.len()), ("generate_series", 2..=3) | ("unnest", 1)) {
+            return self.set_call(name, args);
+        }
         let Some(function) = Function::find(name, args.len()) else {
             return self.planner.call_in_sql(&call.name, args);
         };
@@ -498,6 +506,25 @@ impl<'b, 'p> Binder<'b, 'p> {
         Ok(Typed::new(Node::Call(function, args), ty))
     }
 
+    /// A function that returns a set: in a target list, where it stands for one of its values at a time.
+    fn set_call(&mut self, name: &str, args: Vec<Typed>) -> Result<Typed> {
+        let (set, ty) = if name == "unnest" {
+            let array = args.into_iter().next().ok_or_else(|| not_modelled("unnest"))?;
+            let Type::Array(element) = array.ty.clone() else {
+                return Err(error("42883", format!("function unnest({}) does not exist", array.ty)));
+            };
+            (array, (*element).clone())
+        } else {
+            let (args, ty) = series_args(args)?;
+            (Typed::new(Node::Series(args), Type::Array(Rc::new(ty.clone()))), ty)
+        };
+        let Some(sets) = self.sets.as_deref_mut() else {
+            return Err(not_modelled(format!("{name} in this place")));
+        };
+        sets.push(set);
+        Ok(Typed::new(Node::StepResult(sets.len() - 1), ty))
+    }
+
     fn args<'a>(&mut self, call: &'a ast::FunctionCall) -> Result<Vec<Typed>> {
         // What names a sequence is written as pg_dump does, 'public.s'::regclass: the name is all that is wanted of it.
         let of_sequence = matches!(call.name.name.text.as_str(), "nextval" | "currval" | "setval");
@@ -516,7 +543,7 @@ impl<'b, 'p> Binder<'b, 'p> {
             *arg = coerce(given, &wanted)?;
         }
         let Some(steps) = self.steps.as_deref_mut() else {
-            return Err(not_modelled(format!("{} in this place", call.name.name.text)));
+            return Ok(Typed::new(Node::Step(function, args), ty));
         };
         steps.push(StepCall { function, args });
         Ok(Typed::new(Node::StepResult(steps.len() - 1), ty))
@@ -815,8 +842,18 @@ pub(crate) fn conjuncts(condition: Typed) -> Vec<Typed> {
     }
 }
 
+/// The arguments of `generate_series`, brought to one type, and that type.
+pub(crate) fn series_args(args: Vec<Typed>) -> Result<(Vec<Typed>, Type)> {
+    let ty = series_type(&args)?;
+    let args = args.into_iter().enumerate().map(|(n, a)| {
+        let wanted = if n == 2 && ty.is_time() { Type::Interval } else { ty.clone() };
+        coerce(a, &wanted)
+    });
+    Ok((args.collect::<Result<_>>()?, ty))
+}
+
 /// The type of a series: whole numbers, numerics or timestamps.
-pub(crate) fn series_type(args: &[Typed]) -> Result<Type> {
+fn series_type(args: &[Typed]) -> Result<Type> {
     let ends: Vec<Type> = args.iter().take(2).map(|a| a.ty.clone()).collect();
     match common_type(&ends) {
         Type::Int2 => Ok(Type::Int4),

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 pub(crate) use bind::{
     AggregateCall, Aggregates, Binder, Scope, ScopeColumn, ScopeItem, StepCall, coerce, conjuncts,
-    series_type,
+    series_args,
 };
 pub(crate) use functions::{Aggregate, Function, StepFunction, aggregate, common_type, finish};
 pub(crate) use operators::{Arithmetic, Comparison};
@@ -40,6 +40,10 @@ pub(crate) enum Node {
     Param(usize),
     /// What a step function of the target list returned.
     StepResult(usize),
+    /// The values of `generate_series`, as an array.
+    Series(Vec<Typed>),
+    /// A step function anywhere else.
+    Step(StepFunction, Vec<Typed>),
     Not(Box<Typed>),
     Negate(Box<Typed>),
     And(Vec<Typed>),
@@ -125,6 +129,14 @@ impl Typed {
             Node::Outer(levels, slot) => env.up(*levels, *slot),
             Node::Param(n) => ex.param(*n)?,
             Node::StepResult(n) => ex.step_results.get(*n).cloned().unwrap_or_default(),
+            Node::Series(args) => {
+                let args = all(args, ex, env)?;
+                Value::Array(crate::exec::series(&args)?.into())
+            }
+            Node::Step(function, args) => {
+                let args = all(args, ex, env)?;
+                ex.stop_for(*function, args)?
+            }
             Node::Not(a) => a.truth(ex, env)?.map_or(Value::Null, |b| Value::Bool(!b)),
             Node::Negate(a) => operators::negate(a.eval(ex, env)?, &self.ty)?,
             Node::And(list) => junction(list, false, ex, env)?,
@@ -265,6 +277,8 @@ impl Typed {
             | Node::Or(list)
             | Node::Coalesce(list)
             | Node::Call(_, list)
+            | Node::Step(_, list)
+            | Node::Series(list)
             | Node::Inlined(list, _)
             | Node::Array(list)
             | Node::Row(list) => list.iter().for_each(|e| e.walk(visit)),
@@ -302,7 +316,7 @@ impl Typed {
     pub(crate) fn is_row_independent(&self) -> bool {
         let mut independent = true;
         self.walk(&mut |e| match &e.node {
-            Node::Column(_) | Node::StepResult(_) => independent = false,
+            Node::Column(_) | Node::StepResult(_) | Node::Step(..) => independent = false,
             Node::Call(function, _) => independent &= !function.is_volatile(),
             Node::Inlined(_, body) => independent &= !body.calls_volatile(),
             Node::Scalar(p) | Node::Exists(p) | Node::AnyOfQuery(_, _, _, p) | Node::ArrayOfQuery(p) => {
@@ -318,6 +332,7 @@ impl Typed {
         let mut volatile = false;
         self.walk(&mut |e| match &e.node {
             Node::Call(function, _) => volatile |= function.is_volatile(),
+            Node::Step(..) => volatile = true,
             Node::Inlined(_, body) => volatile |= body.calls_volatile(),
             _ => {}
         });

@@ -331,6 +331,9 @@ impl Planner<'_> {
                     return Err(error("54001", "stack depth limit exceeded"));
                 }
                 let view = Rc::clone(view);
+                if mode == LockMode::RowShare {
+                    return self.locked_view(&relation, &view, name, from);
+                }
                 self.view_depth += 1;
                 let plan = self.view(&view);
                 self.view_depth -= 1;
@@ -374,6 +377,57 @@ impl Planner<'_> {
         locks.into_iter().for_each(|(id, mode)| self.lock(id, mode));
         planning.into_iter().for_each(|(id, mode)| self.lock_in_planning(id, mode));
         Ok(plan)
+    }
+
+    /// Row locks of a view are those of its table (`transformLockingClause` in analyze.c): the view is replaced by
+    /// the table, its columns by the table's.
+    fn locked_view(
+        &mut self,
+        relation: &Relation,
+        view: &Rc<schema_rules::catalog::View>,
+        name: Rc<str>,
+        from: &mut From,
+    ) -> Result<Source> {
+        let refused = || not_modelled("row locks of a view that is more than columns of one table");
+        let (ast::QueryBody::Select(select), query) = (&view.query.body, &view.query) else {
+            return Err(refused());
+        };
+        let plain = query.with.is_none() && query.order_by.is_empty() && query.limit.is_none();
+        let plain = plain && query.offset.is_none() && query.locking.is_empty();
+        let plain =
+            plain && select.distinct.is_none() && select.group_by.is_empty() && select.having.is_none();
+        let [FromItem::Table { table, alias, sampled: false }] = select.from.as_slice() else {
+            return Err(refused());
+        };
+        let session = schema_rules::Session { search_path: view.search_path.clone(), ..self.session.clone() };
+        let base = self.catalog.find(&session, &table.name).cloned().filter(|base| base.has_heap());
+        let Some(base) = base.filter(|_| plain) else { return Err(refused()) };
+        self.lock(base.id, LockMode::RowShare);
+        let own: Rc<str> =
+            alias.as_ref().map_or_else(|| name_rc(&base.name), |a| a.name.text.as_str().into());
+        let mut source = self.scan(&base, own, alias.as_ref(), LockMode::RowShare, table.only, from)?;
+        let Some(item) = from.items.last().cloned() else { return Err(refused()) };
+        let items = [item];
+        let scope = Scope { items: &items, parent: None };
+        let mut columns = Vec::new();
+        for (target, column) in select.targets.iter().zip(relation.live_columns()) {
+            let value = Binder::new(self, scope).compile(&target.value)?;
+            let Node::Column(slot) = value.node else { return Err(refused()) };
+            columns.push(ScopeColumn { name: name_rc(&column.name), ty: value.ty, slot, hidden: false });
+        }
+        if columns.len() != relation.live_columns().count() {
+            return Err(refused());
+        }
+        if let Some(e) = &select.filter {
+            let condition = Binder::new(self, scope).condition(e, "WHERE")?;
+            if conjuncts(condition).into_iter().any(|part| source.push(part).is_some()) {
+                return Err(refused());
+            }
+        }
+        if let Some(item) = from.items.last_mut() {
+            (item.alias, item.columns) = (name, columns);
+        }
+        Ok(source)
     }
 
     /// A table's own rows and those of the tables below it.
@@ -463,12 +517,7 @@ impl Planner<'_> {
         let offset = from.width;
         let (source, ty) = match name {
             "generate_series" if (2..=3).contains(&args.len()) => {
-                let ty = crate::expr::series_type(&args)?;
-                let args = args.into_iter().enumerate().map(|(n, a)| {
-                    let wanted = if n == 2 && ty.is_time() { Type::Interval } else { ty.clone() };
-                    crate::expr::coerce(a, &wanted)
-                });
-                let args = args.collect::<Result<_>>()?;
+                let (args, ty) = crate::expr::series_args(args)?;
                 (Source::Series { args, offset, ordinality, filter: Vec::new() }, ty)
             }
             "unnest" if args.len() == 1 => {
@@ -521,6 +570,7 @@ impl Planner<'_> {
             if let Some(child) = self.catalog.relation(part).cloned()
                 && child.has_heap()
             {
+                self.parts_read.push((root.id, child.id));
                 scan.parts.push((part, column_map(&root, &child)));
             }
         }
@@ -556,6 +606,9 @@ impl Planner<'_> {
         };
         let mut found = Vec::new();
         for child in children {
+            if self.is_others_temporary(child) {
+                continue;
+            }
             self.lock_in_planning(child, mode);
             self.lock_indexes(child, mode);
             found.push(child);

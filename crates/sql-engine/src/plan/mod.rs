@@ -20,7 +20,6 @@ use sql_syntax::ast::{self, ObjectName};
 
 pub(crate) use access::{Access, Bound, any_of, bounds};
 pub(crate) use from::{JoinSource, Source, TableScan, column_map};
-pub(crate) use partition::bound_accepts;
 pub(crate) use select::{Grouping, QueryPlan, SelectPlan, SortKey, SortValue, Tail};
 pub(crate) use table::{ForeignKey, KeyPart, Table, TableIndex, slots, table_item};
 pub(crate) use write::{ConflictPlan, DeletePlan, InsertPlan, InsertSource, Part, UpdatePlan, WriteTarget};
@@ -72,6 +71,10 @@ pub(crate) struct Plan {
     pub(crate) columns: Vec<ResultColumn>,
     /// In the order in which they are taken.
     pub(crate) locks: Vec<(RelationId, LockMode)>,
+    /// How many of them are taken before names are settled; the rest is the planner's.
+    pub(crate) named_locks: usize,
+    /// Tables that are read as parts of others: a root, and a part.
+    pub(crate) parts: Vec<(RelationId, RelationId)>,
     pub(crate) prerequisites: Vec<Prerequisite>,
 }
 
@@ -88,6 +91,7 @@ pub(crate) struct Planner<'p> {
     pub(crate) catalog: &'p Catalog,
     pub(crate) session: &'p schema_rules::Session,
     locks: Vec<(RelationId, LockMode)>,
+    parts_read: Vec<(RelationId, RelationId)>,
     /// Locks that are taken when the plan is made, after those of the analysis.
     planning_locks: Vec<(RelationId, LockMode)>,
     /// For each subquery that is being planned, whether it reads rows from outside.
@@ -97,6 +101,8 @@ pub(crate) struct Planner<'p> {
     prerequisites: Vec<Prerequisite>,
     next_id: usize,
     view_depth: usize,
+    /// While a default is compiled: the sequences that it draws from. They are locked when it is used.
+    drawn_from: Option<Vec<RelationId>>,
     /// The types of the arguments of the functions whose bodies are being bound, the innermost last.
     arguments: Vec<Vec<Type>>,
     /// Partitions whose detaching the transaction's snapshot does not show yet.
@@ -112,6 +118,7 @@ impl<'p> Planner<'p> {
             catalog,
             session,
             locks: Vec::new(),
+            parts_read: Vec::new(),
             planning_locks: Vec::new(),
             correlation: Vec::new(),
             params: params.to_vec(),
@@ -119,6 +126,7 @@ impl<'p> Planner<'p> {
             prerequisites: Vec::new(),
             next_id: 0,
             view_depth: 0,
+            drawn_from: None,
             arguments: Vec::new(),
             still_attached: Rc::from([]),
         }
@@ -136,8 +144,11 @@ impl<'p> Planner<'p> {
         let statement = self.statement(statement)?;
         let columns = statement.columns().to_vec();
         let mut locks = std::mem::take(&mut self.locks);
+        let named_locks = locks.len();
         locks.append(&mut self.planning_locks);
-        Ok(Plan { statement: Rc::new(statement), columns, locks, prerequisites: self.prerequisites })
+        let prerequisites = self.prerequisites;
+        let parts = self.parts_read;
+        Ok(Plan { statement: Rc::new(statement), columns, locks, named_locks, parts, prerequisites })
     }
 
     fn statement(&mut self, statement: &ast::Statement) -> Result<StatementPlan> {
@@ -148,6 +159,14 @@ impl<'p> Planner<'p> {
             ast::Statement::Delete(delete) => StatementPlan::Delete(self.delete(delete)?),
             ast::Statement::Merge(_) => return Err(not_modelled("MERGE")),
             _ => return Err(not_modelled("this statement")),
+        })
+    }
+
+    /// Temporary tables of other sessions are nobody's business (`RELATION_IS_OTHER_TEMP`).
+    fn is_others_temporary(&self, id: RelationId) -> bool {
+        let schema = self.catalog.relation(id).map(|r| Rc::clone(&r.schema));
+        schema.is_some_and(|schema| {
+            schema.starts_with("pg_temp_") && !self.session.search_path.contains(&schema)
         })
     }
 
@@ -179,8 +198,17 @@ impl<'p> Planner<'p> {
 
     /// `nextval` locks its sequence (`open_share_lock` in sequence.c), once in a transaction.
     pub(crate) fn note_sequence(&mut self, name: &str) {
-        if let Some(sequence) = self.find_by_text(name) {
-            self.lock_in_planning(sequence.id, LockMode::RowExclusive);
+        let Some(sequence) = self.find_by_text(name) else { return };
+        match &mut self.drawn_from {
+            Some(drawn_from) => drawn_from.push(sequence.id),
+            None => self.lock_in_planning(sequence.id, LockMode::RowExclusive),
+        }
+    }
+
+    /// The default of a column is going to be computed: what it draws from is locked.
+    fn use_default(&mut self, column: &table::TableColumn) {
+        for sequence in &column.draws_from {
+            self.lock_in_planning(*sequence, LockMode::RowExclusive);
         }
     }
 

@@ -8,9 +8,10 @@ use schema_rules::catalog::{
 };
 use sql_syntax::ast::Expr;
 
-use super::Planner;
+use super::{Planner, column_map, table_item};
 use crate::error::{Result, not_modelled};
-use crate::expr::{Binder, Comparison, Node, Scope, Typed};
+use crate::exec::{Exec, mapped};
+use crate::expr::{Binder, Comparison, Env, Node, Scope, Typed};
 use crate::value::{Type, Value, cast};
 
 /// How the rows of a partitioned table find their partition.
@@ -155,7 +156,69 @@ fn compare_limit(key: &[Value], limits: &[Limit]) -> std::cmp::Ordering {
     std::cmp::Ordering::Equal
 }
 
+/// One of the bounds that a partition's rows keep to: its own, and those of the partitions that it is part of.
+#[derive(Debug)]
+pub(crate) struct Within {
+    key: Vec<Typed>,
+    /// Where the columns of the partitioned table are in the partition.
+    map: Vec<Option<usize>>,
+    bound: Bound,
+    /// What the other partitions take, if this is the default one.
+    others: Vec<Bound>,
+}
+
+impl Within {
+    /// Whether a row, in the partition's columns, keeps to it.
+    pub(crate) fn holds(&self, ex: &mut Exec<'_, '_>, row: &[Value]) -> Result<bool> {
+        let row = mapped(row, &self.map);
+        let key = self.key.iter().map(|k| k.eval(ex, &Env::row(&row))).collect::<Result<Vec<_>>>()?;
+        Ok(match bound_accepts(&self.bound, &key) {
+            Some(inside) => inside,
+            None => !self.others.iter().any(|bound| bound_accepts(bound, &key) == Some(true)),
+        })
+    }
+
+    pub(crate) const fn is_default(&self) -> bool {
+        matches!(self.bound, Bound::Default)
+    }
+}
+
 impl Planner<'_> {
+    /// The bounds that a table's rows have to keep to (`generate_partition_qual` in partcache.c).
+    pub(crate) fn within(&mut self, relation: &Rc<Relation>) -> Result<Vec<Within>> {
+        let mut found = Vec::new();
+        let mut part = Rc::clone(relation);
+        while let Some(bound) = part.partition_bound.clone() {
+            let parent = part.parents.first().and_then(|id| self.catalog.relation(*id)).cloned();
+            let Some(parent) = parent else { break };
+            found.extend(self.within_bound(relation, part.id, &parent, &bound)?);
+            part = parent;
+        }
+        Ok(found)
+    }
+
+    /// What it means for the rows of `table` to belong into a partition of `parent` with this bound.
+    pub(crate) fn within_bound(
+        &mut self,
+        table: &Relation,
+        part: RelationId,
+        parent: &Rc<Relation>,
+        bound: &PartitionBound,
+    ) -> Result<Option<Within>> {
+        let items = [table_item(self, parent, parent.name.clone(), 0)];
+        let Some(routing) = self.routing(parent, Scope { items: &items, parent: None })? else {
+            return Ok(None);
+        };
+        let types: Vec<Type> = routing.key.iter().map(|k| k.ty.clone()).collect();
+        let others = routing.parts.iter().filter(|(id, _)| *id != part).map(|(_, bound)| bound.clone());
+        Ok(Some(Within {
+            key: routing.key.clone(),
+            map: column_map(parent, table),
+            bound: self.bound(bound, &types)?,
+            others: others.collect(),
+        }))
+    }
+
     /// How rows are routed, if the table is partitioned. A partition that is being detached takes none.
     pub(crate) fn routing(&mut self, relation: &Relation, scope: Scope<'_>) -> Result<Option<Rc<Routing>>> {
         let Some(key) = relation.partition_key().cloned() else { return Ok(None) };

@@ -62,6 +62,9 @@ pub(crate) struct SelectPlan {
     pub(crate) targets: Vec<Typed>,
     pub(crate) columns: Vec<ResultColumn>,
     pub(crate) steps: Vec<StepCall>,
+    /// Functions in the target list that make several rows of one: each gives an array of its values, and the
+    /// targets find the one that is its turn among the results of steps.
+    pub(crate) sets: Vec<Typed>,
     pub(crate) distinct: Option<Vec<Typed>>,
     pub(crate) is_distinct: bool,
     pub(crate) order_by: Vec<SortKey>,
@@ -309,6 +312,7 @@ impl Planner<'_> {
         let mut steps = Vec::new();
         let mut targets = Vec::new();
         let mut columns = Vec::new();
+        let mut sets = Vec::new();
         for target in &select.targets {
             if let ExprKind::Wildcard { qualifier } = &target.value.kind {
                 self.star(qualifier, &items, &mut targets, &mut columns)?;
@@ -317,6 +321,7 @@ impl Planner<'_> {
             let mut binder = Binder::new(self, own);
             binder.aggregates = Some(&mut aggregates);
             binder.steps = Some(&mut steps);
+            binder.sets = Some(&mut sets);
             let mut value = binder.compile(&target.value)?;
             if value.ty == Type::Unknown {
                 value = coerce(value, &Type::Text)?;
@@ -337,6 +342,10 @@ impl Planner<'_> {
         let grouped = !keys.is_empty() || !aggregates.calls.is_empty() || having.is_some();
         let (is_distinct, distinct) = self.distinct(select, own)?;
         let locking = row_locking(query, &items, grouped || is_distinct || distinct.is_some())?;
+        let stops = !locking.is_empty() || !steps.is_empty();
+        if !sets.is_empty() && (stops || distinct.is_some()) {
+            return Err(not_modelled("functions that return sets beside row locks or DISTINCT ON"));
+        }
         self.finish_scans(&mut source)?;
         let grouping = grouped.then_some(Grouping { keys, aggregates: aggregates.calls, having });
         let mut plan = SelectPlan {
@@ -347,6 +356,7 @@ impl Planner<'_> {
             targets,
             columns,
             steps,
+            sets,
             distinct,
             is_distinct,
             order_by,

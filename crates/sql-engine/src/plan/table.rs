@@ -3,9 +3,11 @@
 use std::rc::Rc;
 
 use lock_table::RelationId;
+use schema_rules::PgVersion;
 use schema_rules::catalog::{
     ColumnNumber, ConstraintKind, Index, IndexKeyValue, ReferentialAction, Relation,
 };
+use schema_rules::effects::keys_to_partition;
 use sql_syntax::ast::{TriggerEvent, TriggerTiming};
 
 use super::partition::Routing;
@@ -39,6 +41,8 @@ pub(crate) struct TableColumn {
     pub(crate) dropped: bool,
     pub(crate) not_null: bool,
     pub(crate) default: Option<Typed>,
+    /// The sequences of the default.
+    pub(crate) draws_from: Vec<RelationId>,
     pub(crate) generated: Option<Typed>,
     /// GENERATED ALWAYS AS IDENTITY: a value of one's own is refused.
     pub(crate) identity_always: bool,
@@ -69,7 +73,7 @@ pub(crate) enum KeyPart {
 }
 
 /// A foreign key, in slots.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ForeignKey {
     pub(crate) name: Rc<str>,
     pub(crate) table: RelationId,
@@ -78,6 +82,10 @@ pub(crate) struct ForeignKey {
     pub(crate) referenced: RelationId,
     pub(crate) referenced_name: Rc<str>,
     pub(crate) referenced_slots: Vec<usize>,
+    /// Where the referenced columns are in the table that knows the key as one that comes in.
+    pub(crate) own_slots: Vec<usize>,
+    /// The names of the constraint for this partition of the referenced table: up to 17, and later.
+    pub(crate) partition_names: Option<(Rc<str>, Rc<str>)>,
     pub(crate) on_delete: ReferentialAction,
     pub(crate) on_update: ReferentialAction,
     pub(crate) initially_deferred: bool,
@@ -136,6 +144,7 @@ impl Planner<'_> {
         let mut columns = Vec::new();
         for column in &relation.columns {
             let ty = Type::of(self.catalog, &column.data_type);
+            let outer = self.drawn_from.replace(Vec::new());
             let default = match (&column.default, column.identity) {
                 _ if column.dropped => None,
                 (_, Some(identity)) => Some(self.identity_default(identity.sequence)),
@@ -145,6 +154,7 @@ impl Planner<'_> {
                 }
                 (None, None) => None,
             };
+            let draws_from = std::mem::replace(&mut self.drawn_from, outer).unwrap_or_default();
             let generated = match &column.generated {
                 Some(generated) if !column.dropped => {
                     let e = Binder::new(self, scope).compile(&generated.expression)?;
@@ -158,6 +168,7 @@ impl Planner<'_> {
                 dropped: column.dropped,
                 not_null: !column.dropped && refuses_null(relation, column),
                 default,
+                draws_from,
                 generated,
                 identity_always: column.identity.is_some_and(|i| i.always),
             });
@@ -260,7 +271,45 @@ impl Planner<'_> {
         let keys = self.catalog.referencing(relation.id).filter(|(_, c, _)| c.enforced);
         // A partition's part of a key is seen to by the partitioned table's key.
         let keys = keys.filter(|(_, c, _)| c.parent.is_none());
-        keys.filter_map(|(owner, constraint, fk)| self.foreign_key(owner, constraint, fk)).collect()
+        let mut found: Vec<_> =
+            keys.filter_map(|(owner, constraint, fk)| self.foreign_key(owner, constraint, fk)).collect();
+        if relation.partition_bound.is_some() {
+            found.extend(self.incoming_from_above(relation));
+        }
+        found
+    }
+
+    /// Keys that refer to what the table is a partition of.
+    fn incoming_from_above(&self, relation: &Relation) -> Vec<Rc<ForeignKey>> {
+        let mut found = Vec::new();
+        for version in [PgVersion::V17, PgVersion::V18] {
+            let named = keys_to_partition(self.catalog, version, relation);
+            found.push(named.into_iter().map(|(_, name, _)| name).collect::<Vec<_>>());
+        }
+        let (newer, older) = (found.pop().unwrap_or_default(), found.pop().unwrap_or_default());
+        let mut above = relation.parents.first().copied();
+        let mut keys = Vec::new();
+        let mut names = older.into_iter().zip(newer);
+        while let Some(root) = above.and_then(|id| self.catalog.relation(id)) {
+            let all = self.catalog.referencing(root.id).filter(|(_, c, _)| c.enforced && c.parent.is_none());
+            for (owner, constraint, fk) in all {
+                let map = super::column_map(root, relation);
+                let (Some(key), Some((older, newer))) =
+                    (self.foreign_key(owner, constraint, fk), names.next())
+                else {
+                    continue;
+                };
+                let own = key.referenced_slots.iter().map(|s| map.get(*s).copied().flatten().unwrap_or(*s));
+                keys.push(Rc::new(ForeignKey {
+                    own_slots: own.collect(),
+                    referenced_name: name_rc(&relation.name),
+                    partition_names: Some((older.into(), newer.into())),
+                    ..(*key).clone()
+                }));
+            }
+            above = root.parents.first().copied();
+        }
+        keys
     }
 
     fn foreign_key(
@@ -277,7 +326,9 @@ impl Planner<'_> {
             slots: slots(&fk.columns),
             referenced: fk.referenced,
             referenced_name: name_rc(&referenced.name),
+            own_slots: slots(&fk.referenced_columns),
             referenced_slots: slots(&fk.referenced_columns),
+            partition_names: None,
             on_delete: fk.on_delete,
             on_update: fk.on_update,
             initially_deferred: constraint.initially_deferred,

@@ -7,6 +7,7 @@ use schema_rules::catalog::{Relation, RelationKind};
 use sql_syntax::ast::{self, ExprKind};
 
 use super::from::{From, FromLocks, Source, column_map};
+use super::partition::Within;
 use super::table::{Table, assignable, slots, table_item};
 use super::{Planner, QueryPlan, ResultColumn, name_rc};
 use crate::error::{Result, error, not_modelled};
@@ -19,6 +20,8 @@ pub(crate) struct WriteTarget {
     pub(crate) table: Rc<Table>,
     /// The partitions or heirs that may be changed: with their columns' places for the root's columns.
     pub(crate) parts: Vec<Part>,
+    /// The bounds that rows of a partition have to keep to, which is named itself.
+    pub(crate) within: Vec<Within>,
     pub(crate) returning: Vec<Typed>,
     pub(crate) columns: Vec<ResultColumn>,
 }
@@ -124,7 +127,8 @@ impl Planner<'_> {
             columns.push(ResultColumn { name: super::select::target_name(target), ty: value.ty.clone() });
             values.push(value);
         }
-        Ok(WriteTarget { table, parts: Vec::new(), returning: values, columns })
+        let within = self.within(relation)?;
+        Ok(WriteTarget { table, parts: Vec::new(), within, returning: values, columns })
     }
 
     /// The tables below the target, for rows that are routed or found there.
@@ -167,7 +171,17 @@ impl Planner<'_> {
             InsertSource::Values(rows) => rows.first().map_or(0, Vec::len),
             InsertSource::Query(_, casts) => casts.len(),
         };
-        let slots = slots.into_iter().take(width).collect();
+        let slots: Vec<usize> = slots.into_iter().take(width).collect();
+        let is_given = |slot: usize| match (&source, slots.iter().position(|s| *s == slot)) {
+            (_, None) => false,
+            (InsertSource::Values(rows), Some(at)) => rows.iter().all(|r| matches!(r.get(at), Some(Some(_)))),
+            (InsertSource::Query(..), Some(_)) => true,
+        };
+        for (slot, column) in target.table.columns.iter().enumerate() {
+            if !is_given(slot) {
+                self.use_default(column);
+            }
+        }
         Ok(InsertPlan { target, slots, source, conflict })
     }
 
@@ -376,6 +390,9 @@ impl Planner<'_> {
         let filter = self.write_filter(update.filter.as_ref(), scope, &mut source)?;
         self.finish_scans(&mut source)?;
         target.parts = self.write_parts(&relation)?;
+        for (slot, _) in set.iter().filter(|(_, value)| value.is_none()) {
+            self.use_default(&table.columns[*slot]);
+        }
         let cursor = update.current_of.as_ref().map(|c| c.text.clone());
         Ok(UpdatePlan { target, source, width, filter, set, cursor })
     }

@@ -9,6 +9,9 @@ use crate::error::{Result, SqlError, error, not_modelled};
 /// A string constant read as a value of the type (the type's input function).
 pub(crate) fn parse_literal(text: &str, ty: &Type) -> Result<Value> {
     let trimmed = text.trim();
+    if *ty == Type::Oid && trimmed.parse::<u32>().is_err() {
+        return Err(not_modelled("names as object ids"));
+    }
     let invalid = || error("22P02", format!("invalid input syntax for type {}: \"{text}\"", base_name(ty)));
     Ok(match ty {
         Type::Unknown | Type::Text | Type::Opaque(_) => Value::text(text),

@@ -15,7 +15,7 @@ use crate::catalog::{
 use crate::effects::condition::Condition;
 use crate::effects::constraint::Adding;
 use crate::effects::index::{IndexBuild, IndexSpec};
-use crate::effects::partition::{bound, bound_conjuncts, is_not_null_of};
+use crate::effects::partition::{bound, bound_conjuncts, is_not_null_of, keys_to_partition};
 use crate::effects::run::{Outcome, Run};
 use crate::effects::{ScanReason, Step};
 use crate::error::{SqlError, sqlstate};
@@ -54,7 +54,7 @@ impl Run<'_> {
             ));
         }
         if let (Some(default), PartitionBound::Default) = (default, &*bound) {
-            return Err(self.second_default(default));
+            return Err(self.second_default(&child.name, default));
         }
         self.fits_below(&parent, &child)?;
         self.bound_is_free(&parent, &child.name, &bound)?;
@@ -234,16 +234,21 @@ impl Run<'_> {
         if self.proves_outside(parent, &relation, bound) {
             return;
         }
-        let otherwise = SqlError::new(
-            sqlstate::CHECK_VIOLATION,
-            format!(
-                "updated partition constraint for default partition \"{}\" would be violated by some row",
-                relation.name
-            ),
-        );
-        let condition =
-            Condition::OutsideBound { relation: default, parent: parent.id, bound: bound.clone() };
-        alter.queue.verify(default, ScanReason::PartitionBound, condition, otherwise);
+        for id in self.catalog.with_descendants(default) {
+            let leaf = self.relation(id);
+            if !leaf.has_heap() {
+                continue;
+            }
+            let otherwise = SqlError::new(
+                sqlstate::CHECK_VIOLATION,
+                format!(
+                    "updated partition constraint for default partition \"{}\" would be violated by some row",
+                    leaf.name
+                ),
+            );
+            let condition = Condition::OutsideBound { relation: id, parent: parent.id, bound: bound.clone() };
+            alter.queue.verify(id, ScanReason::PartitionBound, condition, otherwise);
+        }
     }
 
     /// `ALTER INDEX … ATTACH PARTITION`: both tables are locked as for reading before the indexes are.
@@ -348,6 +353,11 @@ impl Run<'_> {
             DetachMode::Concurrently => LockMode::ShareUpdateExclusive,
         };
         let child = self.open(name, lock)?;
+        if mode == DetachMode::Finalize {
+            // `ATExecDetachPartitionFinalize` waits before it looks at what there is to complete.
+            self.steps.push(Step::TakeSnapshot);
+            self.steps.push(Step::WaitForOlderSnapshots);
+        }
         if !child.parents.contains(&parent.id) && !child.assumed {
             return Err(SqlError::new(
                 sqlstate::UNDEFINED_TABLE,
@@ -366,11 +376,25 @@ impl Run<'_> {
                         format!("cannot complete detaching partition \"{}\"", child.name),
                     ));
                 }
-                self.steps.push(Step::WaitForOlderSnapshots);
             }
-            DetachMode::Plain => {}
+            DetachMode::Plain => self.still_refers_to(&child)?,
         }
         self.detach_finalize(&parent, child.id)
+    }
+
+    /// Nobody may refer to the rows that go (`ATDetachCheckNoForeignKeyRefs`).
+    fn still_refers_to(&mut self, child: &Relation) -> Outcome {
+        for (owner, name, key) in keys_to_partition(self.catalog, self.version, child) {
+            self.lock(owner, LockMode::Share);
+            let otherwise = SqlError::new(
+                sqlstate::FOREIGN_KEY_VIOLATION,
+                format!("removing partition \"{}\" violates foreign key constraint \"{name}\"", child.name),
+            );
+            let condition =
+                Condition::Unreferenced { relation: owner, key: Rc::new(key), partition: child.id };
+            self.check(condition, otherwise)?;
+        }
+        Ok(())
     }
 
     fn pending(&self, child: &Relation, parent: &Relation) -> SqlError {
@@ -390,10 +414,9 @@ impl Run<'_> {
         if child.detach_pending {
             return Err(self.pending(child, parent));
         }
+        self.still_refers_to(child)?;
         let mode = LockMode::ShareUpdateExclusive;
         self.catalog.change_relation(child.id, |r| r.detach_pending = true);
-        self.steps.push(Step::SessionLock { relation: parent.id, mode });
-        self.steps.push(Step::SessionLock { relation: child.id, mode });
         self.commit(false);
         self.steps.push(Step::WaitForLockHolders { relation: parent.id, mode: LockMode::AccessExclusive });
         self.lock(parent.id, mode);
@@ -408,6 +431,10 @@ impl Run<'_> {
             if constraint.parent.is_some() {
                 self.lock(key.referenced, LockMode::ShareRowExclusive);
             }
+        }
+        // The constraints of those who refer to the partition go, with their triggers.
+        for (owner, ..) in keys_to_partition(self.catalog, self.version, &relation) {
+            self.lock(owner, LockMode::AccessExclusive);
         }
         let names: Vec<_> = parent.live_columns().map(|c| c.name.clone()).collect();
         self.catalog.change_relation(child, |r| {

@@ -125,11 +125,18 @@ fn user_conversion(from: &ColumnType, to: &ColumnType) -> Conversion {
     }
 }
 
-/// Arrays are converted element by element, unless the elements would only be relabelled.
+/// Arrays are converted element by element, even if the elements are only relabelled; nothing happens to the array where
+/// nothing happens to an element at all.
 fn array_conversion(catalog: &Catalog, session: &Session, from: &ColumnType, to: &ColumnType) -> Conversion {
     let element = |t: &ColumnType| ColumnType { array: false, ..t.clone() };
     match (from.array, to.array) {
-        (true, true) => conversion(catalog, session, &element(from), &element(to)),
+        (true, true) if from.id == to.id && (from.modifiers == to.modifiers || to.modifiers.is_empty()) => {
+            Conversion::Relabel
+        }
+        (true, true) => match conversion(catalog, session, &element(from), &element(to)) {
+            Conversion::Impossible => Conversion::Impossible,
+            Conversion::Relabel | Conversion::Compute => Conversion::Compute,
+        },
         (true, false) if matches!(to.builtin_name(), Some("text" | "varchar" | "bpchar")) => {
             Conversion::Compute
         }

@@ -6,10 +6,26 @@ use std::fmt;
 pub mod sqlstate {
     /// `feature_not_supported`
     pub const FEATURE_NOT_SUPPORTED: &str = "0A000";
+    /// `string_data_right_truncation`
+    pub const STRING_DATA_RIGHT_TRUNCATION: &str = "22001";
+    /// `numeric_value_out_of_range`
+    pub const NUMERIC_VALUE_OUT_OF_RANGE: &str = "22003";
+    /// `invalid_cursor_name`
+    pub const INVALID_CURSOR_NAME: &str = "34000";
+    /// `invalid_savepoint_specification`
+    pub const INVALID_SAVEPOINT: &str = "3B001";
+    /// `grouping_error`
+    pub const GROUPING_ERROR: &str = "42803";
+    /// `invalid_column_reference`
+    pub const INVALID_COLUMN_REFERENCE: &str = "42P10";
+    /// `cant_change_runtime_param`
+    pub const CANT_CHANGE_RUNTIME_PARAM: &str = "55P02";
     /// `invalid_parameter_value`
     pub const INVALID_PARAMETER_VALUE: &str = "22023";
     /// `not_null_violation`
     pub const NOT_NULL_VIOLATION: &str = "23502";
+    /// `restrict_violation`
+    pub const RESTRICT_VIOLATION: &str = "23001";
     /// `foreign_key_violation`
     pub const FOREIGN_KEY_VIOLATION: &str = "23503";
     /// `unique_violation`

@@ -9,6 +9,7 @@ mod compare;
 mod observe;
 mod recording;
 mod rows;
+mod values;
 mod world;
 
 pub use compare::{Comparison, Field, compare};

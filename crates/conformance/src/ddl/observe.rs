@@ -1,9 +1,10 @@
 //! What the rules say about a statement, in the recordings' words.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use lock_table::LockMode;
-use schema_rules::catalog::{Catalog, Relation, RelationKind};
+use schema_rules::catalog::{Catalog, Persistence, Relation, RelationKind};
 use schema_rules::effects::{Effects, Step, TransactionRule, Wait, WorkKind};
 use schema_rules::{RelationId, SqlError};
 use sql_syntax::ast::Statement;
@@ -70,7 +71,8 @@ pub fn observe(world: &World, entry: &Entry) -> Observed {
     let mut prepared = world.prepared_for(entry);
     let earlier = prepared.earlier(entry);
     let inside = run_inside(&prepared, &statement);
-    let outside_only = matches!(inside.transaction, TransactionRule::OutsideOnly(_));
+    let refused_inside = inside.error.as_ref().is_some_and(|e| e.sqlstate == "25001");
+    let outside_only = matches!(inside.transaction, TransactionRule::OutsideOnly(_)) || refused_inside;
     prepared.session.in_transaction |= !outside_only;
     let rows = prepared.rows.clone();
     let effects = in_one_transaction(&earlier, prepared.run(&statement));
@@ -107,6 +109,8 @@ fn in_one_transaction(earlier: &[Effects], last: Effects) -> Effects {
 fn run_inside(world: &World, statement: &Statement) -> Effects {
     let mut world = world.clone();
     world.session.in_transaction = true;
+    // The recorder has asked for the transaction's id before.
+    world.session.transaction.has_queried = true;
     world.run(statement)
 }
 
@@ -128,6 +132,10 @@ impl Reader<'_> {
         let Some(relation) = self.effects.after.relation(id) else { return format!("relation {}", id.0) };
         let replaces = self.effects.before.find_in(&relation.schema, &relation.name).is_some();
         if replaces { format!("new:{}", relation.name) } else { relation.name.to_string() }
+    }
+
+    fn is_temporary(&self, id: RelationId) -> bool {
+        self.relation(id).is_some_and(|r| r.persistence == Persistence::Temporary)
     }
 
     fn is_index(&self, id: RelationId) -> bool {
@@ -165,6 +173,9 @@ impl Reader<'_> {
         }
         let strong = rank(LockMode::ShareUpdateExclusive);
         for (id, modes) in held {
+            if self.is_temporary(id) {
+                continue;
+            }
             let Some(strongest) = modes.iter().copied().max_by_key(|m| rank(*m)) else { continue };
             if self.is_index(id) {
                 if rank(strongest) >= strong {
@@ -248,7 +259,10 @@ impl Reader<'_> {
             }
         }
         for (_, new) in &self.effects.reused_indexes {
-            observed.reused.extend(self.effects.after.relation(*new).map(|r| r.name.to_string()));
+            // A partitioned index has no file.
+            let with_file = |r: &&Rc<Relation>| r.as_index().is_some_and(|i| !i.partitioned);
+            let new = self.effects.after.relation(*new).filter(with_file);
+            observed.reused.extend(new.map(|r| r.name.to_string()));
         }
     }
 
@@ -274,8 +288,10 @@ impl Reader<'_> {
     }
 
     fn names(&self, observed: &mut Observed) {
+        // The schemas of temporary relations were left out of the recordings.
         let of = |catalog: &Catalog| -> BTreeSet<String> {
-            catalog.relations().map(|r| r.name.to_string()).collect()
+            let lasting = |r: &&Rc<Relation>| r.persistence != Persistence::Temporary;
+            catalog.relations().filter(lasting).map(|r| r.name.to_string()).collect()
         };
         let (before, after) = (of(&self.effects.before), of(&self.effects.after));
         observed.created = after.difference(&before).cloned().collect();

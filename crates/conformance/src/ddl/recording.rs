@@ -21,6 +21,19 @@ pub struct Meta {
     /// Rows of each table.
     #[serde(default)]
     pub rows: BTreeMap<String, u64>,
+    /// What the servers had besides the database. Where nothing is said, whatever is named was there.
+    pub server: Option<Server>,
+}
+
+/// What the servers had besides the database.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Server {
+    /// Roles.
+    pub roles: Vec<String>,
+    /// Tablespaces.
+    pub tablespaces: Vec<String>,
+    /// Extensions that could be created.
+    pub extensions: Vec<String>,
 }
 
 /// A script, in one piece or several.

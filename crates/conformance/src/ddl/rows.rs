@@ -4,33 +4,18 @@
 //! plain UPDATEs and DELETEs. That much is evaluated; a value of any other expression is unknown, and a question
 //! about an unknown value has no answer.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use schema_rules::catalog::{
     BoundValue, Catalog, ColumnNumber, ForeignKey, IndexKeyValue, PartitionBound, Relation,
 };
-use schema_rules::effects::{Condition, DataFacts};
+use schema_rules::effects::{Affected, Condition, DataFacts, Written};
 use schema_rules::{RelationId, Session};
-use sql_syntax::ast::{
-    BinaryOp, Expr, ExprKind, FromItem, Insert, Literal, Query, QueryBody, Statement, UnaryOp,
-};
+use sql_syntax::ast::{Expr, ExprKind, FromItem, Insert, Query, QueryBody, Statement};
 
-/// A value, as far as fixtures go.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
-    Null,
-    Bool(bool),
-    Int(i64),
-    Number(f64),
-    Text(String),
-    /// Days since an epoch.
-    Date(i64),
-    /// Start and end of a range of integers.
-    Range(i64, i64),
-    /// A value whose computation is not known here.
-    Unknown,
-}
+use super::values::{Value, converts, evaluate, known, order};
 
 /// One version of a row. Dead ones stay where they are: nobody vacuums a fixture.
 #[derive(Clone, Debug)]
@@ -180,7 +165,7 @@ impl Rows {
     fn foreign_key_holds(&self, catalog: &Catalog, relation: RelationId, key: &ForeignKey) -> Option<bool> {
         let table = catalog.relation(relation)?;
         let referenced = catalog.relation(key.referenced)?;
-        let there: std::collections::BTreeSet<String> = catalog
+        let there: BTreeSet<String> = catalog
             .with_descendants(key.referenced)
             .into_iter()
             .flat_map(|id| self.alive(id))
@@ -271,7 +256,18 @@ impl DataFacts for Rows {
                     within(bound, &known(column(&table, t, &name))?).map(|inside| !inside)
                 })
             }
-            Condition::Converts { .. } | Condition::Unreferenced { .. } => None,
+            Condition::Unreferenced { .. } => None,
+            Condition::Converts { relation, column: name, using, to } => {
+                let table = catalog.relation(*relation)?;
+                self.all(*relation, |t| match using {
+                    Some(expression) => {
+                        let mut fails = false;
+                        let value = converting(expression, &|name| column(table, t, name), &mut fails);
+                        if fails { Some(false) } else { converts(&value, to, true) }
+                    }
+                    None => converts(&column(table, t, name), to, false),
+                })
+            }
         }
     }
 
@@ -288,15 +284,8 @@ impl DataFacts for Rows {
         self.all(relation, |t| Some(known(column(table, t, name))? == Value::Null))
     }
 
-    fn any_row(&self, catalog: &Catalog, relation: RelationId, filter: Option<&Expr>) -> Option<bool> {
-        let table = catalog.relation(relation)?;
-        let mut found = false;
-        for id in catalog.with_descendants(relation) {
-            for tuple in self.alive(id) {
-                found |= qualifies(table, tuple, filter)?;
-            }
-        }
-        Some(found)
+    fn any_row(&self, catalog: &Catalog, relation: RelationId, affected: Affected<'_>) -> Option<bool> {
+        Some(!self.affected(catalog, relation, affected)?.is_empty())
     }
 
     fn changes(
@@ -305,16 +294,14 @@ impl DataFacts for Rows {
         relation: RelationId,
         number: ColumnNumber,
         value: &Expr,
-        filter: Option<&Expr>,
+        affected: Affected<'_>,
     ) -> Option<bool> {
         let table = catalog.relation(relation)?;
         let name = &table.column_at(number)?.name;
         let mut changes = false;
-        for tuple in self.alive(relation) {
-            if qualifies(table, tuple, filter)? {
-                let new = known(evaluate(value, &|name| column(table, tuple, name)))?;
-                changes |= known(column(table, tuple, name))? != new;
-            }
+        for tuple in self.affected(catalog, relation, affected)? {
+            let new = known(evaluate(value, &|name| column(table, &tuple, name)))?;
+            changes |= known(column(table, &tuple, name))? != new;
         }
         Some(changes)
     }
@@ -323,22 +310,138 @@ impl DataFacts for Rows {
         &self,
         catalog: &Catalog,
         relation: RelationId,
-        key: &ForeignKey,
-        owner: RelationId,
-        filter: Option<&Expr>,
+        path: &[(RelationId, ForeignKey)],
+        affected: Affected<'_>,
     ) -> Option<bool> {
+        let mut table = relation;
+        let mut gone: Vec<Cow<'_, Tuple>> = self.affected(catalog, relation, affected)?;
+        for (owner, key) in path {
+            let (referenced, referring) = (catalog.relation(table)?, catalog.relation(*owner)?);
+            let keys: BTreeSet<String> = gone
+                .iter()
+                .map(|t| format!("{:?}", numbers(referenced, t, &key.referenced_columns)))
+                .collect();
+            gone = self
+                .rows_of(catalog, *owner)
+                .into_iter()
+                .map(|(_, t)| t)
+                .filter(|t| keys.contains(&format!("{:?}", numbers(referring, t, &key.columns))))
+                .collect();
+            table = *owner;
+        }
+        Some(!gone.is_empty())
+    }
+
+    fn written_satisfy(
+        &self,
+        catalog: &Catalog,
+        relation: RelationId,
+        written: &Written<'_>,
+        condition: &Condition,
+    ) -> Option<bool> {
+        let (mut rows, kept) = self.written(catalog, relation, written)?;
+        let among_all = match condition {
+            Condition::Unique { .. } | Condition::Exclusion { .. } => true,
+            Condition::ForeignKey { key, .. } => key.referenced == relation,
+            _ => false,
+        };
+        if among_all {
+            rows.extend(kept);
+        }
+        let mut after = self.clone();
+        after.tables.insert(relation, Rc::new(rows));
+        after.holds(catalog, condition)
+    }
+}
+
+impl Rows {
+    /// The rows of a table and of those below it, as rows of the table: whose they are, and what they hold.
+    fn rows_of(&self, catalog: &Catalog, relation: RelationId) -> Vec<(RelationId, Cow<'_, Tuple>)> {
+        let Some(table) = catalog.relation(relation) else { return Vec::new() };
+        let mut found = Vec::new();
+        for id in catalog.with_descendants(relation) {
+            let Some(part) = catalog.relation(id) else { continue };
+            let own = |t: &Tuple| {
+                let value = |c: &schema_rules::catalog::Column| (c.number, column(part, t, &c.name));
+                Tuple { values: table.live_columns().map(value).collect(), alive: true }
+            };
+            let as_parents = |t| if id == relation { Cow::Borrowed(t) } else { Cow::Owned(own(t)) };
+            found.extend(self.alive(id).map(|t| (id, as_parents(t))));
+        }
+        found
+    }
+
+    /// The rows that a statement changes; nothing as soon as one row's answer is not known.
+    fn affected(
+        &self,
+        catalog: &Catalog,
+        relation: RelationId,
+        affected: Affected<'_>,
+    ) -> Option<Vec<Cow<'_, Tuple>>> {
         let table = catalog.relation(relation)?;
-        let referencing = catalog.relation(owner)?;
-        let mut found = false;
-        for tuple in self.alive(relation) {
-            if qualifies(table, tuple, filter)? {
-                let gone = numbers(table, tuple, &key.referenced_columns);
-                let refers = |t: &Tuple| numbers(referencing, t, &key.columns) == gone;
-                found |= catalog.with_descendants(owner).into_iter().any(|id| self.alive(id).any(refers));
+        let filter = match affected {
+            Affected::All => None,
+            Affected::Where(filter) => Some(filter),
+            Affected::Some => return None,
+        };
+        let mut found = Vec::new();
+        for (_, tuple) in self.rows_of(catalog, relation) {
+            if qualifies(table, &tuple, filter)? {
+                found.push(tuple);
             }
         }
         Some(found)
     }
+
+    /// The rows that a statement writes, and those of the table that it leaves as they are.
+    fn written(
+        &self,
+        catalog: &Catalog,
+        relation: RelationId,
+        written: &Written<'_>,
+    ) -> Option<(Vec<Tuple>, Vec<Tuple>)> {
+        let table = catalog.relation(relation)?;
+        match written {
+            Written::Rows(rows) => {
+                let value =
+                    |(number, value): &(ColumnNumber, &Expr)| (*number, evaluate(value, &|_| Value::Unknown));
+                let new = rows.iter().map(|r| Tuple { values: r.iter().map(value).collect(), alive: true });
+                Some((new.collect(), self.alive(relation).cloned().collect()))
+            }
+            Written::Changed { assignments, affected } => {
+                let filter = match affected {
+                    Affected::All => None,
+                    Affected::Where(filter) => Some(*filter),
+                    Affected::Some => return None,
+                };
+                let (mut new, mut kept) = (Vec::new(), Vec::new());
+                for (owner, tuple) in self.rows_of(catalog, relation) {
+                    if qualifies(table, &tuple, filter)? {
+                        let mut values = tuple.values.clone();
+                        for (number, value) in assignments {
+                            values.insert(*number, evaluate(value, &|name| column(table, &tuple, name)));
+                        }
+                        new.push(Tuple { values, alive: true });
+                    } else if owner == relation {
+                        kept.push(tuple.into_owned());
+                    }
+                }
+                Some((new, kept))
+            }
+        }
+    }
+}
+
+/// A value that an expression with casts arrives at; a cast that cannot be done is noted.
+fn converting(expression: &Expr, lookup: &dyn Fn(&str) -> Value, fails: &mut bool) -> Value {
+    if let ExprKind::Cast { operand, to } = &expression.kind {
+        let value = converting(operand, lookup, fails);
+        let cast = evaluate(expression, lookup);
+        let number = matches!(to.name.as_str(), "int2" | "int4" | "int8" | "numeric");
+        *fails |= number && matches!(value, Value::Text(_)) && cast == Value::Unknown;
+        return cast;
+    }
+    evaluate(expression, lookup)
 }
 
 fn key_column(
@@ -349,10 +452,6 @@ fn key_column(
     let parent = catalog.relation(parent)?;
     let IndexKeyValue::Column(number) = parent.partition_key()?.keys.first()? else { return None };
     Some((catalog.relation(relation)?.clone(), parent.column_at(*number)?.name.clone()))
-}
-
-fn known(value: Value) -> Option<Value> {
-    (value != Value::Unknown).then_some(value)
 }
 
 /// A row's value of a column; a column that is younger than the row has its default.
@@ -434,164 +533,5 @@ fn within(bound: &PartitionBound, value: &Value) -> Option<bool> {
         }
         PartitionBound::List(values) => Some(values.iter().any(|e| compare(e).is_some_and(|o| o.is_eq()))),
         PartitionBound::Hash { .. } | PartitionBound::Default => None,
-    }
-}
-
-/// Computes a value; what it does not know is [`Value::Unknown`].
-fn evaluate(expr: &Expr, lookup: &dyn Fn(&str) -> Value) -> Value {
-    let eval = |e: &Expr| evaluate(e, lookup);
-    match &expr.kind {
-        ExprKind::Literal(literal) => match literal {
-            Literal::Null => Value::Null,
-            Literal::Bool(b) => Value::Bool(*b),
-            Literal::Integer(n) => Value::Int(*n),
-            Literal::Numeric(n) => n.parse().map_or(Value::Unknown, Value::Number),
-            Literal::String(s) => Value::Text(s.clone()),
-            Literal::Bits(_) => Value::Unknown,
-        },
-        ExprKind::Column { name, .. } => lookup(&name.text),
-        ExprKind::Unary { op, operand } => match (op, eval(operand)) {
-            (UnaryOp::Minus, Value::Int(n)) => Value::Int(-n),
-            (UnaryOp::Not, Value::Bool(b)) => Value::Bool(!b),
-            (_, Value::Null) => Value::Null,
-            _ => Value::Unknown,
-        },
-        ExprKind::Binary { left, op, right } => binary(op, eval(left), eval(right)),
-        ExprKind::IsNull { operand, negated } => match eval(operand) {
-            Value::Unknown => Value::Unknown,
-            value => Value::Bool((value == Value::Null) != *negated),
-        },
-        ExprKind::Between { operand, low, high, negated: false, .. } => {
-            let value = eval(operand);
-            let above = binary(&BinaryOp::Ge, value.clone(), eval(low));
-            binary(&BinaryOp::And, above, binary(&BinaryOp::Le, value, eval(high)))
-        }
-        ExprKind::InList { operand, list, negated: false } => {
-            let value = eval(operand);
-            list.iter().fold(Value::Bool(false), |found, e| {
-                binary(&BinaryOp::Or, found, binary(&BinaryOp::Eq, value.clone(), eval(e)))
-            })
-        }
-        ExprKind::Case { operand: None, branches, otherwise } => {
-            for (when, then) in branches {
-                match eval(when) {
-                    Value::Bool(true) => return eval(then),
-                    Value::Unknown => return Value::Unknown,
-                    _ => {}
-                }
-            }
-            otherwise.as_deref().map_or(Value::Null, eval)
-        }
-        ExprKind::Cast { operand, to } => cast(eval(operand), &to.name),
-        ExprKind::Function(call) if call.name.name.as_str() == "int4range" => {
-            let args: Vec<Value> = call.args.iter().map(|a| eval(&a.value)).collect();
-            match args.as_slice() {
-                [Value::Int(from), Value::Int(to)] => Value::Range(*from, *to),
-                _ => Value::Unknown,
-            }
-        }
-        _ => Value::Unknown,
-    }
-}
-
-fn cast(value: Value, to: &str) -> Value {
-    match (value, to) {
-        (Value::Text(text), "date") => date(&text).map_or(Value::Unknown, Value::Date),
-        (Value::Text(text), "int4" | "int8" | "int2") => text.parse().map_or(Value::Unknown, Value::Int),
-        (value @ (Value::Int(_) | Value::Number(_)), "int4" | "int8" | "int2" | "numeric" | "float8") => {
-            value
-        }
-        (value @ Value::Text(_), "text" | "varchar") => value,
-        (Value::Null, _) => Value::Null,
-        _ => Value::Unknown,
-    }
-}
-
-/// Days since the first of March of year 0, for `YYYY-MM-DD`.
-fn date(text: &str) -> Option<i64> {
-    let mut parts = text.split('-').map(|p| p.parse::<i64>().ok());
-    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
-    let (year, month) = if month < 3 { (year - 1, month + 9) } else { (year, month - 3) };
-    Some(365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1)
-}
-
-fn binary(op: &BinaryOp, left: Value, right: Value) -> Value {
-    use Value as V;
-    match op {
-        BinaryOp::And => return logic(left, right, false),
-        BinaryOp::Or => return logic(left, right, true),
-        _ => {}
-    }
-    if left == V::Unknown || right == V::Unknown {
-        return V::Unknown;
-    }
-    if left == V::Null || right == V::Null {
-        return V::Null;
-    }
-    let is =
-        |test: fn(std::cmp::Ordering) -> bool| order(&left, &right).map_or(V::Unknown, |o| V::Bool(test(o)));
-    match op {
-        BinaryOp::Eq => is(std::cmp::Ordering::is_eq),
-        BinaryOp::Ne => is(std::cmp::Ordering::is_ne),
-        BinaryOp::Lt => is(std::cmp::Ordering::is_lt),
-        BinaryOp::Le => is(std::cmp::Ordering::is_le),
-        BinaryOp::Gt => is(std::cmp::Ordering::is_gt),
-        BinaryOp::Ge => is(std::cmp::Ordering::is_ge),
-        BinaryOp::Concat => match (text(&left), text(&right)) {
-            (Some(a), Some(b)) => V::Text(a + &b),
-            _ => V::Unknown,
-        },
-        _ => arithmetic(op, left, right),
-    }
-}
-
-fn arithmetic(op: &BinaryOp, left: Value, right: Value) -> Value {
-    match (op, left, right) {
-        (BinaryOp::Add, Value::Date(d), Value::Int(n)) => Value::Date(d + n),
-        (BinaryOp::Sub, Value::Date(d), Value::Int(n)) => Value::Date(d - n),
-        (BinaryOp::Add, Value::Int(a), Value::Int(b)) => Value::Int(a + b),
-        (BinaryOp::Sub, Value::Int(a), Value::Int(b)) => Value::Int(a - b),
-        (BinaryOp::Mul, Value::Int(a), Value::Int(b)) => Value::Int(a * b),
-        (BinaryOp::Div, Value::Int(a), Value::Int(b)) if b != 0 => Value::Int(a / b),
-        (BinaryOp::Mod, Value::Int(a), Value::Int(b)) if b != 0 => Value::Int(a % b),
-        _ => Value::Unknown,
-    }
-}
-
-/// AND (`decisive` false) and OR (`decisive` true) over three values and the unknown.
-fn logic(left: Value, right: Value, decisive: bool) -> Value {
-    let decides = Value::Bool(decisive);
-    if left == decides || right == decides {
-        return decides;
-    }
-    if left == Value::Unknown || right == Value::Unknown {
-        return Value::Unknown;
-    }
-    if left == Value::Null || right == Value::Null {
-        return Value::Null;
-    }
-    Value::Bool(!decisive)
-}
-
-fn order(left: &Value, right: &Value) -> Option<std::cmp::Ordering> {
-    match (left, right) {
-        (Value::Int(a), Value::Int(b)) | (Value::Date(a), Value::Date(b)) => Some(a.cmp(b)),
-        (Value::Number(a), Value::Number(b)) => a.partial_cmp(b),
-        (Value::Int(a), Value::Number(b)) => (*a as f64).partial_cmp(b),
-        (Value::Number(a), Value::Int(b)) => a.partial_cmp(&(*b as f64)),
-        (Value::Text(a), Value::Text(b)) => Some(a.cmp(b)),
-        (Value::Date(a), Value::Text(b)) => Some(a.cmp(&date(b)?)),
-        (Value::Text(a), Value::Date(b)) => Some(date(a)?.cmp(b)),
-        (Value::Int(a), Value::Text(b)) => Some(a.cmp(&b.parse().ok()?)),
-        (Value::Bool(a), Value::Bool(b)) => Some(a.cmp(b)),
-        _ => None,
-    }
-}
-
-fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::Text(text) => Some(text.clone()),
-        Value::Int(n) => Some(n.to_string()),
-        _ => None,
     }
 }

@@ -1,5 +1,8 @@
 //! The fixture: a catalog and its rows, as a value that every statement starts from.
 
+use std::rc::Rc;
+
+use schema_rules::catalog::{Name, ServerObjects};
 use schema_rules::effects::{Effects, advance};
 use schema_rules::{Catalog, PgVersion, Session};
 use sql_syntax::ast::Statement;
@@ -27,6 +30,14 @@ impl World {
         let mut world =
             Self { catalog: Catalog::new(), session: Session::default(), rows: Rows::default(), version };
         world.script(&script);
+        world.session.server = meta.server.as_ref().map(|server| {
+            let names = |names: &[String]| names.iter().map(|n| Name::from(n.as_str())).collect();
+            Rc::new(ServerObjects {
+                roles: names(&server.roles),
+                tablespaces: names(&server.tablespaces),
+                extensions: names(&server.extensions),
+            })
+        });
         world
     }
 
@@ -53,6 +64,8 @@ impl World {
         if entry.setup_from_version.is_none_or(|v| self.version.major() >= v) {
             entry.setup.iter().for_each(|s| world.script(s));
         }
+        // What has been prepared was prepared by another session.
+        (world.session.has_called_nextval, world.session.called_sequences) = (false, Vec::new());
         entry.session.iter().for_each(|s| world.script(s));
         world
     }

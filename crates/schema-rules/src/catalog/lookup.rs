@@ -4,34 +4,7 @@ use std::rc::Rc;
 
 use sql_syntax::ast::{DataType, ObjectName};
 
-use super::{Catalog, ColumnType, Function, Name, Oid, Relation, TypeDef, TypeId, builtin_type};
-
-/// What a session brings along: settings that change how a statement is understood.
-#[derive(Clone, Debug)]
-pub struct Session {
-    /// `search_path`, without `pg_catalog`, which is always searched first.
-    pub search_path: Rc<[Name]>,
-    /// Whether `TimeZone` is UTC: a change between `timestamp` and `timestamptz` then moves no value.
-    pub timezone_is_utc: bool,
-    /// Whether a transaction block is open.
-    pub in_transaction: bool,
-    /// Enum labels that were added in this transaction, as type and label: they cannot be used before it commits.
-    pub uncommitted_labels: Vec<(Oid, Name)>,
-    /// Tables that nobody has defined are assumed to exist, instead of being an error.
-    pub assume_unknown: bool,
-}
-
-impl Default for Session {
-    fn default() -> Self {
-        Self {
-            search_path: Rc::from(["public".into()]),
-            timezone_is_utc: true,
-            in_transaction: false,
-            uncommitted_labels: Vec::new(),
-            assume_unknown: false,
-        }
-    }
-}
+use super::{Catalog, ColumnType, Function, Name, Oid, Relation, Session, TypeDef, TypeId, builtin_type};
 
 /// Why a name leads nowhere.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,21 +12,27 @@
 //! depends on what is in `depend`, and nowhere else.
 
 mod change;
+mod constraint;
 mod depend;
 mod function;
+mod index;
 mod lookup;
 mod object;
 mod relation;
+mod session;
 mod types;
 
 use std::{cell::Cell, rc::Rc};
 
 pub use change::Change;
+pub use constraint::*;
 pub use depend::Dependency;
 pub use function::Function;
-pub use lookup::{NameError, Session};
+pub use index::*;
+pub use lookup::NameError;
 pub use object::{ColumnNumber, DependencyKind, ObjectAddress, ObjectClass, Oid, RelationId};
 pub use relation::*;
+pub use session::{Cursor, OpenTransaction, ServerObjects, Session};
 pub use types::*;
 
 use persistent::PersistentMap;

@@ -4,7 +4,10 @@ use std::rc::Rc;
 
 use sql_syntax::ast::Expr;
 
-use super::{ColumnNumber, ColumnType, Name, Oid, RelationId};
+use super::{
+    ColumnNumber, ColumnType, Constraint, ConstraintKind, ForeignKey, Index, Name, Oid, PartitionBound,
+    PartitionKey, RelationId,
+};
 
 /// A table, index, sequence, view, …
 #[derive(Clone, Debug)]
@@ -37,6 +40,10 @@ pub struct Relation {
     pub detach_pending: bool,
     /// Storage parameters.
     pub options: Vec<(Name, Name)>,
+    /// Who owns it, if anyone was named.
+    pub owner: Option<Name>,
+    /// The composite type that it is a table of (`CREATE TABLE … OF`).
+    pub of_type: Option<Oid>,
     /// The tablespace, unless it is the database's own.
     pub tablespace: Option<Name>,
     /// The table access method, unless it is the default one.
@@ -149,63 +156,6 @@ pub struct Identity {
     pub sequence: RelationId,
 }
 
-/// What only an index has.
-#[derive(Clone, Debug)]
-pub struct Index {
-    /// The table that it is on.
-    pub table: RelationId,
-    /// btree, hash, gin, gist, spgist, brin.
-    pub method: Name,
-    /// Its key columns.
-    pub keys: Vec<IndexKey>,
-    /// INCLUDE.
-    pub included: Vec<ColumnNumber>,
-    /// WHERE.
-    pub predicate: Option<Rc<Expr>>,
-    /// UNIQUE.
-    pub unique: bool,
-    /// NULLS NOT DISTINCT.
-    pub nulls_not_distinct: bool,
-    /// PRIMARY KEY.
-    pub primary: bool,
-    /// The constraint that it belongs to.
-    pub constraint: Option<Oid>,
-    /// The parent's index that it is a partition of.
-    pub parent: Option<RelationId>,
-    /// On a partitioned table: it has no file of its own.
-    pub partitioned: bool,
-    /// Queries may use it (`indisvalid`).
-    pub valid: bool,
-    /// Writes maintain it (`indisready`).
-    pub ready: bool,
-}
-
-/// One key column of an index.
-#[derive(Clone, Debug)]
-pub struct IndexKey {
-    /// A column, or an expression.
-    pub value: IndexKeyValue,
-    /// The operator class, if one was named.
-    pub operator_class: Option<Name>,
-    /// The collation, if one was named.
-    pub collation: Option<Name>,
-    /// DESC.
-    pub descending: bool,
-    /// NULLS FIRST.
-    pub nulls_first: bool,
-    /// The operator, in an exclusion constraint.
-    pub exclusion_operator: Option<Name>,
-}
-
-/// What an index's key column is computed from.
-#[derive(Clone, Debug)]
-pub enum IndexKeyValue {
-    /// A column of the table.
-    Column(ColumnNumber),
-    /// An expression.
-    Expression(Rc<Expr>),
-}
-
 /// What only a sequence has.
 #[derive(Clone, Debug)]
 pub struct Sequence {
@@ -236,155 +186,6 @@ pub struct View {
     pub reads: Vec<RelationId>,
     /// The search path it was created under: names in the query are resolved by it.
     pub search_path: Rc<[Name]>,
-}
-
-/// A partitioned table's key.
-#[derive(Clone, Debug)]
-pub struct PartitionKey {
-    /// How it divides.
-    pub strategy: PartitionStrategy,
-    /// By what.
-    pub keys: Vec<IndexKeyValue>,
-}
-
-/// How a partitioned table divides its rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PartitionStrategy {
-    /// RANGE.
-    Range,
-    /// LIST.
-    List,
-    /// HASH.
-    Hash,
-}
-
-/// A partition's bound.
-#[derive(Clone, Debug, PartialEq)]
-pub enum PartitionBound {
-    /// FROM (…) TO (…).
-    Range {
-        /// Inclusive.
-        from: Vec<BoundValue>,
-        /// Exclusive.
-        to: Vec<BoundValue>,
-    },
-    /// IN (…).
-    List(Vec<Expr>),
-    /// WITH (MODULUS m, REMAINDER r).
-    Hash {
-        /// The modulus.
-        modulus: u32,
-        /// The remainder.
-        remainder: u32,
-    },
-    /// DEFAULT.
-    Default,
-}
-
-/// One value of a range bound.
-#[derive(Clone, Debug, PartialEq)]
-#[allow(clippy::large_enum_variant, reason = "a partition has a few of them, and most are expressions")]
-pub enum BoundValue {
-    /// MINVALUE.
-    Min,
-    /// MAXVALUE.
-    Max,
-    /// An expression.
-    Value(Box<Expr>),
-}
-
-/// A constraint of a table.
-#[derive(Clone, Debug)]
-pub struct Constraint {
-    /// Its oid.
-    pub oid: Oid,
-    /// Its name.
-    pub name: Name,
-    /// What it demands.
-    pub kind: ConstraintKind,
-    /// Whether the rows that exist are known to satisfy it.
-    pub validated: bool,
-    /// Whether it is enforced at all (PostgreSQL 18).
-    pub enforced: bool,
-    /// DEFERRABLE.
-    pub deferrable: bool,
-    /// INITIALLY DEFERRED.
-    pub initially_deferred: bool,
-    /// NO INHERIT.
-    pub no_inherit: bool,
-    /// How many parents it is inherited from.
-    pub inherited: u16,
-    /// Whether it was (also) defined on this table itself.
-    pub local: bool,
-    /// The constraint of the partitioned table that this one is a partition's part of.
-    pub parent: Option<Oid>,
-}
-
-/// The kinds of constraints.
-#[derive(Clone, Debug)]
-pub enum ConstraintKind {
-    /// CHECK.
-    Check(Rc<Expr>),
-    /// NOT NULL, where the server keeps it as a constraint of its own (PostgreSQL 18).
-    NotNull(ColumnNumber),
-    /// PRIMARY KEY.
-    PrimaryKey {
-        /// Its index.
-        index: RelationId,
-        /// Its columns.
-        columns: Vec<ColumnNumber>,
-    },
-    /// UNIQUE.
-    Unique {
-        /// Its index.
-        index: RelationId,
-        /// Its columns.
-        columns: Vec<ColumnNumber>,
-    },
-    /// EXCLUDE.
-    Exclude {
-        /// Its index.
-        index: RelationId,
-    },
-    /// FOREIGN KEY.
-    ForeignKey(ForeignKey),
-    /// A constraint trigger.
-    Trigger,
-}
-
-/// A foreign key.
-#[derive(Clone, Debug)]
-pub struct ForeignKey {
-    /// The referencing columns.
-    pub columns: Vec<ColumnNumber>,
-    /// The referenced table.
-    pub referenced: RelationId,
-    /// The referenced columns.
-    pub referenced_columns: Vec<ColumnNumber>,
-    /// The unique index over them.
-    pub referenced_index: Option<RelationId>,
-    /// ON DELETE.
-    pub on_delete: ReferentialAction,
-    /// ON UPDATE.
-    pub on_update: ReferentialAction,
-    /// MATCH FULL.
-    pub match_full: bool,
-}
-
-/// What happens to referencing rows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ReferentialAction {
-    /// NO ACTION.
-    #[default]
-    NoAction,
-    /// RESTRICT.
-    Restrict,
-    /// CASCADE.
-    Cascade,
-    /// SET NULL.
-    SetNull,
-    /// SET DEFAULT.
-    SetDefault,
 }
 
 /// A trigger.
@@ -473,6 +274,8 @@ impl Relation {
             partition_bound: None,
             detach_pending: false,
             options: Vec::new(),
+            owner: None,
+            of_type: None,
             tablespace: None,
             access_method: None,
             clustered_on: None,
@@ -600,6 +403,30 @@ impl Relation {
         matches!(self.kind, RelationKind::Table | RelationKind::MaterializedView { .. })
     }
 
+    /// Whether its rows may become too long for a page: such a table has a TOAST table with an index of its own
+    /// (`needs_toast_table` in `src/backend/catalog/toasting.c`).
+    pub fn has_toast_table(&self) -> bool {
+        /// A quarter of a page, less its header.
+        const LONGEST: u64 = 2032;
+        let longest = |column: &Column| -> Option<u64> {
+            if let Some(width) = column.data_type.width() {
+                return Some(u64::from(width));
+            }
+            let limit = u64::try_from(*column.data_type.modifiers.first()?).ok()?;
+            match column.data_type.builtin_name()? {
+                // A character takes up to four bytes in UTF-8.
+                "varchar" | "bpchar" => Some(4 * limit + 4),
+                "numeric" => Some(limit.div_ceil(4) * 2 + 8),
+                "bit" | "varbit" => Some(limit.div_ceil(8) + 8),
+                _ => None,
+            }
+        };
+        let stored = |c: &&Column| c.generated.as_ref().is_none_or(|g| g.stored);
+        let varies = self.live_columns().filter(stored).any(|c| c.data_type.width().is_none());
+        let total: Option<u64> = self.live_columns().filter(stored).map(longest).sum();
+        self.has_heap() && varies && total.is_none_or(|t| t > LONGEST)
+    }
+
     /// What `ALTER` and error messages call this kind of relation.
     pub fn kind_name(&self) -> &'static str {
         match &self.kind {
@@ -609,25 +436,6 @@ impl Relation {
             RelationKind::View(_) => "view",
             RelationKind::MaterializedView { .. } => "materialized view",
             RelationKind::ForeignTable => "foreign table",
-        }
-    }
-}
-
-impl Constraint {
-    /// A constraint that is enforced, validated and not deferrable.
-    pub fn new(oid: Oid, name: Name, kind: ConstraintKind) -> Self {
-        Self {
-            oid,
-            name,
-            kind,
-            validated: true,
-            enforced: true,
-            deferrable: false,
-            initially_deferred: false,
-            no_inherit: false,
-            inherited: 0,
-            local: true,
-            parent: None,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use sql_syntax::ast::Expr;
 
-use crate::catalog::{Catalog, ColumnNumber, ForeignKey, Name, PartitionBound, RelationId};
+use crate::catalog::{Catalog, ColumnNumber, ColumnType, ForeignKey, Name, PartitionBound, RelationId};
 
 /// Something that holds or does not hold for the rows of a table.
 #[derive(Clone, Debug)]
@@ -91,6 +91,35 @@ pub enum Condition {
         relation: RelationId,
         /// The column's name.
         column: Name,
+        /// The expression that converts, where USING gives one.
+        using: Option<Rc<Expr>>,
+        /// The new type.
+        to: ColumnType,
+    },
+}
+
+/// Which rows of its table a statement changes.
+#[derive(Clone, Copy, Debug)]
+pub enum Affected<'e> {
+    /// All.
+    All,
+    /// Those that satisfy a condition over the table's own columns.
+    Where(&'e Expr),
+    /// Some: another table or a cursor tells which.
+    Some,
+}
+
+/// The rows that a statement writes.
+#[derive(Clone, Debug)]
+pub enum Written<'e> {
+    /// New rows: for each what its columns are given. A column that is missing has its default.
+    Rows(Vec<Vec<(ColumnNumber, &'e Expr)>>),
+    /// Changed rows.
+    Changed {
+        /// What the columns are given.
+        assignments: Vec<(ColumnNumber, &'e Expr)>,
+        /// Which rows.
+        affected: Affected<'e>,
     },
 }
 
@@ -114,13 +143,13 @@ pub trait DataFacts {
         None
     }
 
-    /// Whether any row qualifies for a statement's WHERE; nothing when it is not known, which is taken as yes.
-    fn any_row(&self, catalog: &Catalog, relation: RelationId, filter: Option<&Expr>) -> Option<bool> {
-        let _ = (catalog, relation, filter);
+    /// Whether a statement changes any row; nothing when it is not known, which is taken as yes.
+    fn any_row(&self, catalog: &Catalog, relation: RelationId, affected: Affected<'_>) -> Option<bool> {
+        let _ = (catalog, relation, affected);
         None
     }
 
-    /// Whether an assignment changes the column in any row that qualifies; nothing when it is not known, which is
+    /// Whether an assignment changes the column in any row that is changed; nothing when it is not known, which is
     /// taken as yes.
     fn changes(
         &self,
@@ -128,22 +157,35 @@ pub trait DataFacts {
         relation: RelationId,
         column: ColumnNumber,
         value: &Expr,
-        filter: Option<&Expr>,
+        affected: Affected<'_>,
     ) -> Option<bool> {
-        let _ = (catalog, relation, column, value, filter);
+        let _ = (catalog, relation, column, value, affected);
         None
     }
 
-    /// Whether a row that an UPDATE or DELETE takes away is referred to by a foreign key without an action.
+    /// Whether rows that an UPDATE or DELETE takes away are referred to, at the end of a path of foreign keys: the
+    /// first refers to the table itself, each further one to the table that holds the one before.
     fn still_referenced(
         &self,
         catalog: &Catalog,
         relation: RelationId,
-        key: &ForeignKey,
-        owner: RelationId,
-        filter: Option<&Expr>,
+        path: &[(RelationId, ForeignKey)],
+        affected: Affected<'_>,
     ) -> Option<bool> {
-        let _ = (catalog, relation, key, owner, filter);
+        let _ = (catalog, relation, path, affected);
+        None
+    }
+
+    /// Whether the rows that a statement writes satisfy a condition; nothing when it is not known, which is taken as
+    /// yes.
+    fn written_satisfy(
+        &self,
+        catalog: &Catalog,
+        relation: RelationId,
+        written: &Written<'_>,
+        condition: &Condition,
+    ) -> Option<bool> {
+        let _ = (catalog, relation, written, condition);
         None
     }
 }

@@ -10,30 +10,23 @@ use std::rc::Rc;
 use lock_table::LockMode;
 use sql_syntax::ast::{
     self, ColumnConstraintKind, ColumnDef, ConstraintAttributes, CreateTable, CreateTableAs, Expr, ExprKind,
-    FunctionCall, LikeClause, Literal, SequenceOption, Statement, TableConstraint, TableConstraintKind,
+    LikeClause, Literal, Statement, TableConstraint, TableConstraintKind,
 };
 
-use super::condition::Condition;
+use super::WorkKind;
+use super::column_definition::{OwnedSequence, duplicate_column};
 use super::constraint::Adding;
-use super::index::{IndexBuild, IndexSpec, options};
-use super::partition::{bound, bound_conjuncts, expr};
+use super::index::options;
+use super::index_definition::IndexBuild;
+use super::partition::{bound, bound_fits};
 use super::queue::Queue;
 use super::run::{Outcome, Run};
-use super::{ScanReason, WorkKind};
 use crate::catalog::{
-    Column, ColumnNumber, ColumnType, ConstraintKind, DependencyKind, Generated, Identity, IndexKeyValue,
-    Name, ObjectAddress, ObjectClass, PartitionBound, PartitionKey, PartitionStrategy, Persistence, Relation,
-    RelationId, RelationKind, TypeId,
+    Column, ConstraintKind, DependencyKind, Identity, IndexKeyValue, Name, ObjectAddress, ObjectClass,
+    PartitionKey, PartitionStrategy, Persistence, Relation, RelationId, RelationKind, TypeId,
 };
 use crate::error::{SqlError, sqlstate};
-use crate::expression::{conjuncts, refutes};
 use crate::version::PgVersion;
-
-/// A sequence that a column brings along.
-pub(super) struct OwnedSequence {
-    pub(super) sequence: RelationId,
-    pub(super) identity: bool,
-}
 
 impl Run<'_> {
     pub(super) fn create_table(&mut self, statement: &CreateTable) -> Outcome {
@@ -59,6 +52,9 @@ impl Run<'_> {
         for parent in &parents {
             self.inherit_columns(&mut table, *parent)?;
         }
+        if let Some(written) = &statement.of_type {
+            self.columns_of_type(&mut table, written)?;
+        }
         for like in &statement.likes {
             self.copy_columns(&mut table, like)?;
         }
@@ -72,12 +68,24 @@ impl Run<'_> {
         if let Some(part) = &statement.partition_of {
             let bound = bound(&part.bound);
             if let Some(parent) = parents.first() {
+                bound_fits(&self.relation(*parent), &bound)?;
                 self.bound_is_free(&self.relation(*parent), &table.name, &bound)?;
             }
             table.partition_bound = Some(Rc::new(bound));
         }
         self.known_options(&table, &statement.options)?;
+        if let Some(name) = &statement.tablespace {
+            self.tablespace_exists(name)?;
+        }
+        if let Some(method) = &statement.access_method {
+            self.table_method_exists(method)?;
+        }
+        let of_type = table.of_type;
         self.create_relation(table);
+        if let Some(oid) = of_type {
+            let data_type = ObjectAddress::new(ObjectClass::Type, oid);
+            self.catalog.add_dependency(ObjectAddress::relation(id), data_type, DependencyKind::Normal);
+        }
         self.inherit_from_parents(id, &parents, statement)?;
         self.column_dependencies(id);
         self.add_table_constraints(id, statement)?;
@@ -126,6 +134,25 @@ impl Run<'_> {
         )
     }
 
+    /// `OF type`: the columns are the type's attributes.
+    fn columns_of_type(&mut self, table: &mut Relation, written: &ast::DataType) -> Outcome {
+        let resolved = self.resolve_type(written)?;
+        let TypeId::User(oid) = resolved.id else { return Ok(()) };
+        let Some(def) = self.catalog.type_def(oid).cloned() else { return Ok(()) };
+        let crate::catalog::TypeKind::Composite(fields) = &def.kind else {
+            return Err(SqlError::new(
+                sqlstate::WRONG_OBJECT_TYPE,
+                format!("type {} is not a composite type", def.name),
+            ));
+        };
+        table.of_type = Some(oid);
+        for (name, data_type) in fields {
+            let column = Column::new(table.next_column_number(), name.clone(), data_type.clone());
+            table.columns.push(column);
+        }
+        Ok(())
+    }
+
     fn inherit_columns(&mut self, table: &mut Relation, parent: RelationId) -> Outcome {
         let parent = self.relation(parent);
         for column in parent.live_columns() {
@@ -170,158 +197,6 @@ impl Run<'_> {
             });
         }
         Ok(())
-    }
-
-    /// Adds a column as its definition says, with the sequence that it may need.
-    fn define_column(
-        &mut self,
-        table: &mut Relation,
-        definition: &ColumnDef,
-        sequences: &mut Vec<OwnedSequence>,
-    ) -> Outcome {
-        let name: Name = definition.name.as_str().into();
-        let inherited = table
-            .columns
-            .iter()
-            .position(|c| c.name == name && (c.inherited > 0 || definition.data_type.is_none()));
-        if inherited.is_none() && table.column(&name).is_some() {
-            return Err(duplicate_column(&name));
-        }
-        let number = inherited.map_or(table.next_column_number(), |at| table.columns[at].number);
-        let mut column = match (inherited, &definition.data_type) {
-            (Some(at), _) => Column { local: true, ..table.columns[at].clone() },
-            (None, Some(written)) => Column::new(number, name.clone(), self.resolve_type(written)?),
-            (None, None) => {
-                return Err(SqlError::new(
-                    sqlstate::UNDEFINED_COLUMN,
-                    format!("column \"{name}\" does not exist"),
-                ));
-            }
-        };
-        let owned = self.column_properties(&table.schema, &table.name, table.id, &mut column, definition)?;
-        sequences.extend(owned);
-        match inherited {
-            Some(at) => table.columns[at] = column,
-            None => table.columns.push(column),
-        }
-        Ok(())
-    }
-
-    /// What a column definition says besides name and type. Creates the sequence of a serial or identity column.
-    pub(super) fn column_properties(
-        &mut self,
-        schema: &Name,
-        table_name: &Name,
-        table: RelationId,
-        column: &mut Column,
-        definition: &ColumnDef,
-    ) -> Outcome<Option<OwnedSequence>> {
-        column.collation = definition.collation.as_ref().map(|c| super::run::plain(c).as_str().into());
-        let mut owned = None;
-        if let Some(base) = definition.data_type.as_ref().and_then(|t| t.serial_base()) {
-            let owner = (table, column.number);
-            let sequence = self.new_owned_sequence(schema, table_name, &column.name, base, &[], owner)?;
-            let full = format!("{schema}.{}", self.relation(sequence).name);
-            let argument = expr(ExprKind::Literal(Literal::String(full)));
-            column.default =
-                Some(Rc::new(expr(ExprKind::Function(FunctionCall::plain("nextval", vec![argument])))));
-            column.not_null = true;
-            owned = Some(OwnedSequence { sequence, identity: false });
-        }
-        for constraint in &definition.constraints {
-            match &constraint.kind {
-                ColumnConstraintKind::NotNull | ColumnConstraintKind::PrimaryKey(_) => column.not_null = true,
-                ColumnConstraintKind::Default(value) => {
-                    self.default_fits(&column.data_type, value)?;
-                    column.default = if is_null(value) { None } else { Some(Rc::new(value.clone())) };
-                }
-                ColumnConstraintKind::Generated { value, stored } => {
-                    let message = "generation expression is not immutable";
-                    let known = self.catalog.relation(table).cloned();
-                    let scope = known.unwrap_or_else(|| {
-                        Rc::new(Relation::new(table, schema.clone(), table_name.clone(), RelationKind::Table))
-                    });
-                    self.require_immutable(&scope, value, message)?;
-                    column.generated =
-                        Some(Generated { stored: *stored, expression: Rc::new(value.clone()) });
-                }
-                ColumnConstraintKind::Identity { always, options } => {
-                    let base = column.data_type.builtin_name().unwrap_or("int8");
-                    let owner = (table, column.number);
-                    let sequence =
-                        self.new_owned_sequence(schema, table_name, &column.name, base, options, owner)?;
-                    column.identity = Some(Identity { always: *always, sequence });
-                    column.not_null = true;
-                    owned = Some(OwnedSequence { sequence, identity: true });
-                }
-                _ => {}
-            }
-        }
-        Ok(owned)
-    }
-
-    fn new_owned_sequence(
-        &mut self,
-        schema: &Name,
-        table_name: &Name,
-        column: &str,
-        base: &str,
-        options: &[SequenceOption],
-        owner: (RelationId, ColumnNumber),
-    ) -> Outcome<RelationId> {
-        if !matches!(base, "int2" | "int4" | "int8") {
-            return Err(SqlError::new(
-                sqlstate::INVALID_PARAMETER_VALUE,
-                "identity column type must be smallint, integer, or bigint",
-            ));
-        }
-        let chosen = options.iter().find_map(|o| match o {
-            SequenceOption::Name(name) => Some(Name::from(name.name.as_str())),
-            _ => None,
-        });
-        let name = chosen.unwrap_or_else(|| self.choose_relation_name(schema, table_name, column, "seq"));
-        let schema_object = self.catalog.schema(schema).map(|s| s.oid);
-        if let Some(oid) = schema_object {
-            self.lock_object(ObjectAddress::new(ObjectClass::Schema, oid), LockMode::AccessShare);
-        }
-        let sequence = self.sequence_definition(ColumnType::builtin(base), options)?;
-        let sequence = crate::catalog::Sequence { owned_by: Some(owner), ..sequence };
-        let id = self.catalog.new_relation_id();
-        let relation = Relation::new(id, schema.clone(), name, RelationKind::Sequence(sequence));
-        Ok(self.create_relation(relation))
-    }
-
-    /// Makes a column an identity column, with a new sequence.
-    pub(super) fn new_identity(
-        &mut self,
-        table: RelationId,
-        column: &Column,
-        always: bool,
-        options: &[SequenceOption],
-    ) -> Outcome {
-        let relation = self.relation(table);
-        let base = column.data_type.builtin_name().unwrap_or("int8");
-        let owner = (table, column.number);
-        let (schema, name) = (relation.schema.clone(), relation.name.clone());
-        let sequence = self.new_owned_sequence(&schema, &name, &column.name, base, options, owner)?;
-        self.catalog.change_relation(table, |r| {
-            for c in r.columns.iter_mut().filter(|c| c.number == column.number) {
-                c.identity = Some(Identity { always, sequence });
-            }
-        });
-        self.own_sequence(&OwnedSequence { sequence, identity: true });
-        Ok(())
-    }
-
-    /// `ALTER SEQUENCE … OWNED BY` at the end of the statement.
-    pub(super) fn own_sequence(&mut self, owned: &OwnedSequence) {
-        self.lock(owned.sequence, LockMode::ShareRowExclusive);
-        let owner = self.relation(owned.sequence).as_sequence().and_then(|s| s.owned_by);
-        if let Some((table, column)) = owner {
-            let kind = if owned.identity { DependencyKind::Internal } else { DependencyKind::Auto };
-            let sequence = ObjectAddress::relation(owned.sequence);
-            self.catalog.add_dependency(sequence, ObjectAddress::column(table, column), kind);
-        }
     }
 
     fn partition_key(&mut self, table: &Relation, by: &ast::PartitionBy) -> Outcome<RelationKind> {
@@ -384,81 +259,6 @@ impl Run<'_> {
             }
         }
         Ok(())
-    }
-
-    /// The default partition must not hold rows that the new one is for (`check_default_partition_contents`).
-    pub(super) fn check_default_partition(
-        &mut self,
-        parent: &Relation,
-        default: RelationId,
-        bound: &Rc<PartitionBound>,
-    ) -> Outcome {
-        let relation = self.relation(default);
-        if self.proves_outside(parent, &relation, bound) {
-            return Ok(());
-        }
-        let condition =
-            Condition::OutsideBound { relation: default, parent: parent.id, bound: bound.clone() };
-        let otherwise = SqlError::new(
-            sqlstate::CHECK_VIOLATION,
-            format!(
-                "updated partition constraint for default partition \"{}\" would be violated by some row",
-                relation.name
-            ),
-        );
-        self.scan(default, ScanReason::PartitionBound);
-        self.check(condition, otherwise)
-    }
-
-    /// Whether a valid CHECK of the default partition keeps out what the bound takes.
-    pub(super) fn proves_outside(
-        &self,
-        parent: &Relation,
-        default: &Relation,
-        bound: &PartitionBound,
-    ) -> bool {
-        let Some(key) = parent.partition_key() else { return false };
-        let Some(parts) = bound_conjuncts(parent, key, bound) else { return false };
-        default.constraints.iter().any(|c| match &c.kind {
-            ConstraintKind::Check(expression) => {
-                c.validated
-                    && c.enforced
-                    && conjuncts(expression).into_iter().any(|part| refutes(part, &parts))
-            }
-            _ => false,
-        })
-    }
-
-    /// What the columns of a new table need: types, functions, sequences.
-    pub(super) fn column_dependencies(&mut self, id: RelationId) {
-        let table = self.relation(id);
-        for column in table.live_columns() {
-            self.one_column_dependencies(&table, column);
-        }
-    }
-
-    pub(super) fn one_column_dependencies(&mut self, table: &Relation, column: &Column) {
-        let address = ObjectAddress::column(table.id, column.number);
-        if let TypeId::User(oid) = column.data_type.id {
-            let data_type = ObjectAddress::new(ObjectClass::Type, oid);
-            self.catalog.add_dependency(address, data_type, DependencyKind::Normal);
-        }
-        self.default_dependencies(table, column);
-    }
-
-    pub(super) fn default_dependencies(&mut self, table: &Relation, column: &Column) {
-        let address = ObjectAddress::column(table.id, column.number);
-        let generated = column.generated.as_ref().map(|g| &g.expression);
-        let Some(expression) = column.default.as_ref().or(generated) else { return };
-        let default = ObjectAddress::default_of(table.id, column.number);
-        self.catalog.add_dependency(default, address, DependencyKind::Auto);
-        if column.generated.is_some() {
-            for source in crate::expression::columns_of(table, expression) {
-                let source = ObjectAddress::column(table.id, source);
-                self.catalog.add_dependency(address, source, DependencyKind::Normal);
-            }
-        }
-        self.expression_dependencies(default, table, expression, DependencyKind::Normal);
     }
 
     /// Constraints of columns and of the table, in the server's order: CHECKs, indexes with the primary key's first,
@@ -540,85 +340,6 @@ impl Run<'_> {
             self.own_sequence(&OwnedSequence { sequence, identity: true });
         }
         Ok(())
-    }
-
-    pub(super) fn copy_index(
-        &mut self,
-        table: RelationId,
-        source: &Relation,
-        index: &Relation,
-        build: IndexBuild,
-    ) -> Outcome<Option<RelationId>> {
-        let Some(definition) = index.as_index() else { return Ok(None) };
-        let constraint = definition.constraint.and_then(|oid| source.constraint_at(oid));
-        let spec = IndexSpec::like(definition, constraint);
-        let target = self.relation(table);
-        let spec = self.translated(&spec, source, &target);
-        self.define_index(table, spec, build).map(Some)
-    }
-
-    /// A new partition gets a part of each of its parent's indexes and foreign keys, and a copy of its row triggers.
-    fn copy_from_partitioned(&mut self, id: RelationId, parent: RelationId) -> Outcome {
-        let parent = self.relation(parent);
-        if parent.partition_key().is_none() {
-            return Ok(());
-        }
-        let indexes: Vec<Rc<Relation>> = self.catalog.indexes_of(parent.id).cloned().collect();
-        for index in indexes {
-            self.lock(index.id, LockMode::AccessShare);
-            let constraint = index.as_index().and_then(|i| i.constraint);
-            let build = IndexBuild { parent: Some((index.id, constraint)), ..IndexBuild::default() };
-            self.copy_index(id, &parent, &index, build)?;
-        }
-        let mut queue = Queue::default();
-        let adding = Adding { with_table: true, ..Adding::default() };
-        self.clone_foreign_keys(id, &parent, adding, &mut queue);
-        self.clone_triggers(id, &parent);
-        Ok(())
-    }
-
-    pub(super) fn clone_triggers(&mut self, id: RelationId, parent: &Relation) {
-        for trigger in parent.triggers.iter().filter(|t| t.definition.for_each_row) {
-            let copy = crate::catalog::Trigger {
-                oid: self.catalog.new_oid(),
-                parent: Some(trigger.oid),
-                ..trigger.clone()
-            };
-            self.lock(id, LockMode::ShareRowExclusive);
-            self.enter_trigger(id, copy);
-        }
-    }
-
-    /// Gives a partition its part of the parent's foreign keys, in both directions.
-    pub(super) fn clone_foreign_keys(
-        &mut self,
-        id: RelationId,
-        parent: &Relation,
-        adding: Adding,
-        queue: &mut Queue,
-    ) {
-        let child = self.relation(id);
-        for (constraint, key) in parent.foreign_keys() {
-            self.lock(key.referenced, LockMode::ShareRowExclusive);
-            let part = self.translated_key(key, parent, &child);
-            let name = match child.constraint(&constraint.name) {
-                Some(_) => self.choose_constraint_name(&child, "", "fkey"),
-                None => constraint.name.clone(),
-            };
-            let attributes = ConstraintAttributes {
-                deferrable: Some(constraint.deferrable),
-                initially_deferred: Some(constraint.initially_deferred),
-                not_valid: !constraint.validated,
-                enforced: Some(constraint.enforced),
-                ..Default::default()
-            };
-            self.enter_foreign_key(id, &name, part, attributes, Some(constraint.oid), adding, queue);
-        }
-        let referencing: Vec<RelationId> =
-            self.catalog.referencing(parent.id).map(|(owner, _, _)| owner.id).collect();
-        for owner in referencing {
-            self.lock(owner, LockMode::AccessShare);
-        }
     }
 
     pub(super) fn create_table_as(&mut self, statement: &CreateTableAs) -> Outcome {
@@ -724,8 +445,4 @@ pub(super) fn is_null(value: &Expr) -> bool {
         ExprKind::Cast { operand, .. } => is_null(operand),
         _ => false,
     }
-}
-
-fn duplicate_column(name: &str) -> SqlError {
-    SqlError::new(sqlstate::DUPLICATE_COLUMN, format!("column \"{name}\" specified more than once"))
 }

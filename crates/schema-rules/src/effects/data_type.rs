@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use lock_table::LockMode;
 use sql_syntax::ast::{
-    AlterDomain, AlterDomainAction, AlterType, AlterTypeAction, CreateDomain, CreateSchema, CreateType, Expr,
-    Ident, ObjectName, TableConstraint, TableConstraintKind, TypeDefinition,
+    AlterDomain, AlterDomainAction, AlterType, AlterTypeAction, CreateDomain, CreateSchema, CreateType,
+    DropBehavior, Expr, Ident, ObjectName, TableConstraint, TableConstraintKind, TypeDefinition,
 };
 
 use super::ScanReason;
@@ -20,6 +20,7 @@ use crate::catalog::{
     TypeId, TypeKind,
 };
 use crate::error::{SqlError, sqlstate};
+use crate::version::PgVersion;
 
 impl Run<'_> {
     pub(super) fn create_schema(&mut self, statement: &CreateSchema) -> Outcome {
@@ -59,7 +60,9 @@ impl Run<'_> {
             TypeDefinition::Range(_) => TypeKind::Range,
             TypeDefinition::Base(_) | TypeDefinition::Shell => TypeKind::Base,
         };
-        self.enter_type(&statement.name, kind).map(drop)
+        let oid = self.enter_type(&statement.name, kind)?;
+        self.session.transaction.created_types.push(oid);
+        Ok(())
     }
 
     fn enter_type(&mut self, name: &ObjectName, kind: TypeKind) -> Outcome<Oid> {
@@ -130,8 +133,8 @@ impl Run<'_> {
             }
             AlterTypeAction::RenameTo(to) => new.name = to.as_str().into(),
             AlterTypeAction::SetSchema(schema) => new.schema = self.existing_schema(schema)?,
-            AlterTypeAction::Attributes { action, .. } => {
-                self.alter_composite(&def, action)?;
+            AlterTypeAction::Attributes { action, behavior } => {
+                self.alter_composite(&def, action, *behavior)?;
             }
             AlterTypeAction::OwnerTo(_) | AlterTypeAction::SetOptions(_) => {}
         }
@@ -141,7 +144,19 @@ impl Run<'_> {
 
     /// Changing a composite type touches every table with a column of it: it is refused if there is one
     /// (`find_composite_type_dependencies`), unless the tables are typed ones.
-    fn alter_composite(&mut self, def: &TypeDef, action: &str) -> Outcome {
+    fn alter_composite(&mut self, def: &TypeDef, action: &str, behavior: DropBehavior) -> Outcome {
+        let of_type = |r: &&Rc<crate::catalog::Relation>| r.of_type == Some(def.oid);
+        let typed: Vec<RelationId> = self.catalog.relations().filter(of_type).map(|r| r.id).collect();
+        if !typed.is_empty() && behavior == DropBehavior::Restrict {
+            return Err(SqlError::new(
+                sqlstate::DEPENDENT_OBJECTS_STILL_EXIST,
+                format!("cannot alter type \"{}\" because it is the type of a typed table", def.name),
+            )
+            .hint("Use ALTER ... CASCADE to alter the typed tables too."));
+        }
+        for table in typed {
+            self.lock(table, LockMode::AccessExclusive);
+        }
         if action.starts_with("ALTER") || action.starts_with("ADD") {
             let users = self.tables_with_type(def.oid);
             if let Some((table, column)) = users.first()
@@ -198,8 +213,10 @@ impl Run<'_> {
         };
         labels.insert(at, value.into());
         self.put_type(def);
-        if self.session.in_transaction {
-            self.session.uncommitted_labels.push((oid, value.into()));
+        let transaction = &mut self.session.transaction;
+        let usable = self.version >= PgVersion::V17 && transaction.created_types.contains(&oid);
+        if self.session.in_transaction && !usable {
+            transaction.uncommitted_labels.push((oid, value.into()));
         }
         Ok(())
     }

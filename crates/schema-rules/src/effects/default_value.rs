@@ -75,7 +75,7 @@ fn is_integer(text: &str) -> bool {
 }
 
 /// A beginning of true, false, yes, no, on, off that is unambiguous, or 1 or 0 (`parse_bool_with_len`).
-fn is_boolean(text: &str) -> bool {
+pub(super) fn is_boolean(text: &str) -> bool {
     let text = text.trim().to_ascii_lowercase();
     let begins =
         ["true", "false", "yes", "no"].iter().any(|word| !text.is_empty() && word.starts_with(&text));

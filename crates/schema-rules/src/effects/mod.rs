@@ -8,15 +8,22 @@
 //!
 //! | module | statements |
 //! |---|---|
-//! | `create_table` | `CREATE TABLE`, `CREATE TABLE AS` |
+//! | `create_table`, `column_definition`, `partition_copy` | `CREATE TABLE`, `CREATE TABLE AS`, new partitions |
 //! | `alter_table` | `ALTER TABLE` and its relatives |
-//! | `index` | `CREATE INDEX`, `REINDEX` |
-//! | `deletion` | every `DROP`, and what goes along |
+//! | `constraint`, `check`, `key`, `foreign_key` | constraints, whoever adds them |
+//! | `index`, `index_definition`, `reindex` | `CREATE INDEX`, `REINDEX` |
+//! | `drop`, `deletion` | every `DROP`, and what goes along |
 //! | `view`, `sequence`, `data_type`, `trigger` | what they say |
 //! | `dml` | `SELECT`, `INSERT`, `UPDATE`, `DELETE`, `MERGE`, `COPY` |
-//! | `maintenance` | `VACUUM`, `ANALYZE`, `CLUSTER`, `REFRESH`, `TRUNCATE`, `LOCK TABLE` |
+//! | `maintenance`, `truncate` | `VACUUM`, `ANALYZE`, `CLUSTER`, `TRUNCATE` |
+//! | `transaction`, `settings` | savepoints, cursors, deferred constraints, `SET` |
+//! | `procedural` | the SQL in `DO` and `CALL` |
+//! | `server_objects` | roles, tablespaces, extensions; what a role owns |
+//! | `utility` | `LOCK TABLE`, comments, grants, statistics, publications |
 
 mod alter_table;
+mod check;
+mod column_definition;
 mod condition;
 mod constraint;
 mod create_table;
@@ -24,23 +31,35 @@ mod data_type;
 mod default_value;
 mod deletion;
 mod dml;
+mod drop;
+mod foreign_key;
 mod index;
+mod index_definition;
+mod key;
 mod maintenance;
 mod naming;
+mod operator_class;
 mod partition;
+mod partition_copy;
+mod procedural;
 mod queue;
 mod references;
+mod reindex;
 mod run;
 mod sequence;
+mod server_objects;
+mod settings;
 mod statement;
 mod step;
 mod storage_options;
 mod syntax;
+mod transaction;
 mod trigger;
+mod truncate;
 mod utility;
 mod view;
 
-pub use condition::{Condition, DataFacts, NoFacts};
+pub use condition::{Affected, Condition, DataFacts, NoFacts, Written};
 pub use partition::keys_to_partition;
 pub use run::{Effects, NotModelled, Notice, TransactionRule, advance, effects};
 pub use step::{LockSummary, ScanReason, Step, Wait, Work, WorkKind};

@@ -13,7 +13,8 @@ use super::naming::make_object_name;
 use super::run::{Outcome, Run};
 use crate::PgVersion;
 use crate::catalog::{
-    BoundValue, Catalog, ForeignKey, IndexKeyValue, PartitionBound, PartitionKey, Relation, RelationId,
+    BoundValue, Catalog, ForeignKey, IndexKeyValue, PartitionBound, PartitionKey, PartitionStrategy,
+    Relation, RelationId,
 };
 use crate::error::{SqlError, sqlstate};
 use crate::expression::compare_constants;
@@ -123,6 +124,28 @@ impl Run<'_> {
             |c: &&Rc<Relation>| matches!(c.partition_bound.as_deref(), Some(PartitionBound::Default));
         self.catalog.children_of(parent).find(is_default).map(|c| c.id)
     }
+}
+
+/// A bound must be of the kind that the parent divides by.
+pub(super) fn bound_fits(parent: &Relation, bound: &PartitionBound) -> Outcome {
+    use PartitionStrategy as S;
+    let Some(key) = parent.partition_key() else { return Ok(()) };
+    let fits = matches!(
+        (key.strategy, bound),
+        (S::Range, PartitionBound::Range { .. } | PartitionBound::Default)
+            | (S::List, PartitionBound::List(_) | PartitionBound::Default)
+            | (S::Hash, PartitionBound::Hash { .. })
+    );
+    if fits {
+        return Ok(());
+    }
+    let message = match (key.strategy, bound) {
+        (S::Hash, PartitionBound::Default) => "a hash-partitioned table may not have a default partition",
+        (S::Range, _) => "invalid bound specification for a range partition",
+        (S::List, _) => "invalid bound specification for a list partition",
+        (S::Hash, _) => "invalid bound specification for a hash partition",
+    };
+    Err(SqlError::new(sqlstate::INVALID_TABLE_DEFINITION, message))
 }
 
 fn bound_order(a: Option<&PartitionBound>, b: Option<&PartitionBound>) -> Ordering {

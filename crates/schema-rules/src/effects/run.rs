@@ -7,8 +7,8 @@ use sql_syntax::ast::{ObjectName, Statement};
 
 use super::{Condition, DataFacts, NoFacts, ScanReason, Step, Wait, Work, WorkKind};
 use crate::catalog::{
-    Catalog, Change, Column, ColumnType, Name, NameError, ObjectAddress, ObjectClass, Persistence, Relation,
-    RelationId, RelationKind, Session, TypeId,
+    Catalog, Change, Column, ColumnType, Name, NameError, ObjectAddress, ObjectClass, Relation, RelationId,
+    RelationKind, Session, TypeId,
 };
 use crate::error::{SqlError, sqlstate};
 use crate::version::PgVersion;
@@ -93,11 +93,13 @@ pub fn advance(
     let error = result.err();
     let (steps, notices, not_modelled) = (run.steps, run.notices, run.not_modelled);
     let (transaction, committed, reused_indexes) = (run.transaction, run.committed, run.reused_indexes);
+    let created = run.created;
     if error.is_some() {
         *catalog = committed.unwrap_or_else(|| before.clone());
     }
     let changes = catalog.take_changes();
     let assigns_xid = run_assigns_xid(&steps, &changes);
+    remember(session, statement, &created, &steps);
     let after = catalog.clone();
     Effects {
         steps,
@@ -111,6 +113,35 @@ pub fn advance(
         before,
         after,
     }
+}
+
+/// Notes what later statements of the transaction depend on; a statement outside a block is a transaction by itself.
+fn remember(session: &mut Session, statement: &Statement, created: &[RelationId], steps: &[Step]) {
+    if !session.in_transaction {
+        session.end_transaction();
+        return;
+    }
+    let truncated = steps.iter().filter_map(|step| match step {
+        Step::Work(work) if work.kind == WorkKind::Truncate => Some(work.relation),
+        _ => None,
+    });
+    session.transaction.fresh_relations.extend(created.iter().copied().chain(truncated));
+    let control = matches!(
+        statement,
+        Statement::Begin(_)
+            | Statement::Commit { .. }
+            | Statement::Rollback { .. }
+            | Statement::Set(_)
+            | Statement::Reset(_)
+            | Statement::Show(_)
+            | Statement::SetTransaction { .. }
+            | Statement::SetConstraints { .. }
+            | Statement::Savepoint(_)
+            | Statement::RollbackTo(_)
+            | Statement::Release(_)
+            | Statement::LockTable(_)
+    );
+    session.transaction.has_queried |= !control;
 }
 
 /// As [`advance`], on a copy.
@@ -156,6 +187,8 @@ pub(super) struct Run<'a> {
     pub(super) committed: Option<Catalog>,
     /// How deep inside subqueries the analysis is.
     pub(super) nesting: u32,
+    /// How deep inside code that calls code.
+    pub(super) code_depth: u32,
     /// Names of common table expressions that a statement inside WITH can see.
     pub(super) outer_ctes: Vec<Vec<String>>,
     /// Indexes that were made again over their old file: old and new id.
@@ -185,6 +218,7 @@ impl<'a> Run<'a> {
             transaction: TransactionRule::default(),
             committed: None,
             nesting: 0,
+            code_depth: 0,
             outer_ctes: Vec::new(),
             reused_indexes: Vec::new(),
             added_null: Vec::new(),
@@ -388,12 +422,6 @@ impl<'a> Run<'a> {
     /// Whether this statement has created the relation: it has no rows then, and nobody else sees it.
     pub(super) fn is_new(&self, id: RelationId) -> bool {
         self.created.contains(&id)
-    }
-
-    /// Whether temporary: the session's own, it conflicts with nobody.
-    #[allow(dead_code)]
-    pub(super) fn is_temporary(&self, id: RelationId) -> bool {
-        self.catalog.relation(id).is_some_and(|r| r.persistence == Persistence::Temporary)
     }
 }
 

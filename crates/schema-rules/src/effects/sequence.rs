@@ -50,8 +50,21 @@ impl Run<'_> {
             ));
         };
         self.lock(found.id, LockMode::ShareRowExclusive);
+        let reowned = statement.options.iter().any(|o| matches!(o, SequenceOption::OwnedBy(_)));
+        if reowned && self.is_identity_sequence(found.id) {
+            return Err(SqlError::new(
+                sqlstate::FEATURE_NOT_SUPPORTED,
+                "cannot change ownership of identity sequence",
+            ));
+        }
         self.change_sequence(found.id, old, &statement.options)?;
         self.owned_by(found.id, &statement.options)
+    }
+
+    fn is_identity_sequence(&self, id: RelationId) -> bool {
+        let address = ObjectAddress::relation(id);
+        let dependencies = self.catalog.dependencies_of(address);
+        dependencies.iter().any(|d| d.dependent == address && d.kind == DependencyKind::Internal)
     }
 
     /// Changes the parameters of a sequence. A mere `OWNED BY` leaves its file alone.
@@ -80,6 +93,19 @@ impl Run<'_> {
         }
         apply(&mut new, options);
         check_bounds(&new)?;
+        if let Some(value) = restart(options)
+            && (value < new.min || value > new.max)
+        {
+            let (word, bound, limit) = if value < new.min {
+                ("less", "MINVALUE", new.min)
+            } else {
+                ("greater", "MAXVALUE", new.max)
+            };
+            return Err(SqlError::new(
+                sqlstate::INVALID_PARAMETER_VALUE,
+                format!("RESTART value ({value}) cannot be {word} than {bound} ({limit})"),
+            ));
+        }
         self.catalog.change_relation(id, |r| r.kind = RelationKind::Sequence(new));
         self.work(id, WorkKind::NewSequenceFile);
         Ok(())
@@ -193,6 +219,14 @@ fn apply(sequence: &mut Sequence, options: &[SequenceOption]) {
     }
 }
 
+/// The value of RESTART WITH.
+fn restart(options: &[SequenceOption]) -> Option<i64> {
+    options.iter().rev().find_map(|o| match o {
+        SequenceOption::Restart(value) => *value,
+        _ => None,
+    })
+}
+
 fn check_bounds(sequence: &Sequence) -> Outcome {
     let wrong = |message: String| Err(SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, message));
     if sequence.increment == 0 {
@@ -200,6 +234,18 @@ fn check_bounds(sequence: &Sequence) -> Outcome {
     }
     if sequence.min >= sequence.max {
         return wrong(format!("MINVALUE ({}) must be less than MAXVALUE ({})", sequence.min, sequence.max));
+    }
+    if sequence.start < sequence.min {
+        return wrong(format!(
+            "START value ({}) cannot be less than MINVALUE ({})",
+            sequence.start, sequence.min
+        ));
+    }
+    if sequence.start > sequence.max {
+        return wrong(format!(
+            "START value ({}) cannot be greater than MAXVALUE ({})",
+            sequence.start, sequence.max
+        ));
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use sql_syntax::ast::Statement;
 
 use super::run::{Outcome, Run};
 use super::syntax;
+use crate::error::{SqlError, sqlstate};
 
 impl Run<'_> {
     pub(super) fn statement(&mut self, statement: &Statement) -> Outcome {
@@ -35,9 +36,11 @@ impl Run<'_> {
             Statement::CreateTrigger(s) => self.create_trigger(s),
             Statement::CreateFunction(s) => self.create_function(s),
             Statement::CreateRule(s) => self.create_rule(s),
-            Statement::CreatePolicy { name, table } => self.create_policy(name, table),
-            Statement::AlterPolicy { name, table, rename_to } => {
-                self.alter_policy(name, table, rename_to.as_ref())
+            Statement::CreatePolicy { name, table, conditions } => {
+                self.create_policy(name, table, conditions)
+            }
+            Statement::AlterPolicy { name, table, rename_to, conditions } => {
+                self.alter_policy(name, table, rename_to.as_ref(), conditions)
             }
             Statement::CreateStatistics(s) => self.create_statistics(s),
             Statement::CreatePublication(s) => self.create_publication(s),
@@ -51,27 +54,16 @@ impl Run<'_> {
             Statement::Vacuum(s) => self.vacuum(s),
             Statement::Analyze(s) => self.analyze(s),
             Statement::Cluster(s) => self.cluster(s),
-            Statement::Set(s) => {
-                self.set(s);
-                Ok(())
-            }
-            Statement::Reset(name) => {
-                self.reset(name.as_deref());
-                Ok(())
-            }
+            Statement::Set(s) => self.set(s),
+            Statement::Reset(name) => self.reset(name.as_deref()),
             Statement::Prepare { statement, .. } => self.prepared(statement),
-            Statement::DeclareCursor { query, .. } => self.query(query),
-            Statement::Call(call) => {
-                self.not_modelled(
-                    format!("CALL {}", call.name),
-                    "the procedure's body is not followed: no locks",
-                );
-                Ok(())
-            }
-            Statement::Do(_) => {
-                self.not_modelled("DO", "the block's code is not followed: no locks");
-                Ok(())
-            }
+            Statement::DeclareCursor { name, hold, query } => self.declare_cursor(name, *hold, query),
+            Statement::Fetch { cursor, .. } => self.cursor_exists(cursor),
+            Statement::CloseCursor(name) => self.close_cursor(name.as_ref()),
+            Statement::Call(call) => self.call(call),
+            Statement::Do(body) => self.run_block(body),
+            Statement::MoveAll(s) => self.move_all(s),
+            Statement::ReassignOwned { from, to } => self.reassign_owned(from, to),
             Statement::Execute { name, .. } => {
                 self.not_modelled(
                     format!("EXECUTE {name}"),
@@ -83,6 +75,12 @@ impl Run<'_> {
                 if let Some(known) = OUTSIDE_ONLY.iter().find(|known| **known == name.as_str()) {
                     self.outside_transaction(known)?;
                 }
+                if name == "SECURITY LABEL" && !self.session.assume_unknown {
+                    return Err(SqlError::new(
+                        sqlstate::INVALID_PARAMETER_VALUE,
+                        "no security label providers have been loaded",
+                    ));
+                }
                 let assumed = assumed_locks(name);
                 self.not_modelled(name.clone(), assumed);
                 if CATALOG_VERBS.iter().any(|verb| name.starts_with(verb)) {
@@ -91,31 +89,28 @@ impl Run<'_> {
                 Ok(())
             }
             Statement::Begin(_) => {
-                self.session.in_transaction = true;
+                self.begin();
                 Ok(())
             }
             Statement::Commit { chain } | Statement::Rollback { chain } => {
-                self.session.in_transaction = *chain;
-                self.session.uncommitted_labels.clear();
+                self.end(*chain);
                 Ok(())
             }
             Statement::PrepareTransaction(_) => {
-                self.session.in_transaction = false;
+                self.end(false);
                 Ok(())
             }
+            Statement::Savepoint(name) => self.savepoint(name),
+            Statement::RollbackTo(name) => self.back_to_savepoint(name, true),
+            Statement::Release(name) => self.back_to_savepoint(name, false),
+            Statement::SetTransaction { session, modes } => self.set_transaction(*session, modes),
+            Statement::SetConstraints { names, deferred } => self.set_constraints(names, *deferred),
             Statement::Discard(what) if what == "ALL" => self.outside_transaction("DISCARD ALL"),
             Statement::Checkpoint
-            | Statement::Savepoint(_)
-            | Statement::RollbackTo(_)
-            | Statement::Release(_)
             | Statement::CommitPrepared(_)
             | Statement::RollbackPrepared(_)
-            | Statement::SetTransaction { .. }
-            | Statement::SetConstraints { .. }
             | Statement::Show(_)
             | Statement::Deallocate(_)
-            | Statement::Fetch { .. }
-            | Statement::CloseCursor(_)
             | Statement::Discard(_)
             | Statement::Listen(_)
             | Statement::Unlisten(_)

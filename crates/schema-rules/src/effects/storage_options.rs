@@ -78,12 +78,23 @@ fn of_index(method: &str) -> &'static [&'static str] {
 impl Run<'_> {
     /// Fails on a parameter that this kind of relation does not have.
     pub(super) fn known_options(&self, relation: &Relation, written: &[StorageOption]) -> Outcome {
-        if relation.partition_key().is_some() && !written.is_empty() && self.version >= PgVersion::V17 {
+        if relation.partition_key().is_some() && !written.is_empty() && self.version >= PgVersion::V16 {
             return Err(SqlError::new(
                 sqlstate::WRONG_OBJECT_TYPE,
                 "cannot specify storage parameters for a partitioned table",
             ));
         }
+        self.each_option(written, &|option| known(&relation.kind, option))
+    }
+
+    /// The same of an index that is to be.
+    pub(super) fn known_index_options(&self, method: &str, written: &[StorageOption]) -> Outcome {
+        self.each_option(written, &|option| {
+            of_index(method).contains(&option.name.as_str()) || !is_builtin(method)
+        })
+    }
+
+    fn each_option(&self, written: &[StorageOption], known: &dyn Fn(&StorageOption) -> bool) -> Outcome {
         for option in written {
             let name = option.name.as_str();
             if let Some((_, low, high)) = BOUNDS.iter().find(|(n, ..)| *n == name)
@@ -96,7 +107,7 @@ impl Run<'_> {
                 ));
             }
             let late = SINCE.iter().any(|(n, since)| *n == name && self.version < *since);
-            if late || !known(&relation.kind, option) {
+            if late || !known(option) {
                 return Err(SqlError::new(
                     sqlstate::INVALID_PARAMETER_VALUE,
                     format!("unrecognized parameter \"{name}\""),

@@ -4,7 +4,7 @@
 
 use sql_syntax::ast::{
     AlterObjectAction, AlterTable, AlterTableAction, ColumnChange, ColumnConstraintKind, ColumnDef,
-    ConstraintAttributes, CreateTable, DetachMode, ObjectKind, Statement, TableConstraint,
+    ConstraintAttributes, CreateTable, DetachMode, Merge, MergeWhen, ObjectKind, Statement, TableConstraint,
     TableConstraintKind,
 };
 
@@ -23,7 +23,7 @@ pub(super) fn require_version(statement: &Statement, version: PgVersion) -> Outc
 /// The version that brought the statement's syntax, and the word that older ones stumble over.
 fn needs(statement: &Statement) -> Option<(PgVersion, &'static str)> {
     match statement {
-        Statement::Merge(_) => Some((PgVersion::V15, "MERGE")),
+        Statement::Merge(merge) => Some(merge_needs(merge)),
         Statement::AlterTable(alter) => alter_table(alter),
         Statement::CreateTable(create) => create_table(create),
         Statement::CreateIndex(create) if create.nulls_not_distinct => Some((PgVersion::V15, "NULLS")),
@@ -35,6 +35,16 @@ fn needs(statement: &Statement) -> Option<(PgVersion, &'static str)> {
             Some((PgVersion::V13, "STATISTICS"))
         }
         _ => None,
+    }
+}
+
+fn merge_needs(merge: &Merge) -> (PgVersion, &'static str) {
+    if merge.clauses.iter().any(|c| c.when == MergeWhen::NotMatchedBySource) {
+        (PgVersion::V17, "BY")
+    } else if !merge.returning.is_empty() {
+        (PgVersion::V17, "RETURNING")
+    } else {
+        (PgVersion::V15, "MERGE")
     }
 }
 
@@ -54,6 +64,7 @@ fn action_needs(action: &AlterTableAction) -> Option<(PgVersion, &'static str)> 
         AlterTableAction::AddConstraint(constraint) => table_constraint(constraint),
         AlterTableAction::AlterConstraint { attributes, .. } => attributes_need(attributes)
             .or_else(|| (attributes.no_inherit || attributes.inherit).then_some((PgVersion::V18, "INHERIT"))),
+        AlterTableAction::SetAccessMethod(None) => Some((PgVersion::V17, "DEFAULT")),
         AlterTableAction::SetAccessMethod(_) => Some((PgVersion::V15, "ACCESS")),
         AlterTableAction::DetachPartition { mode, .. } => match mode {
             DetachMode::Plain => None,

@@ -6,14 +6,20 @@
 use std::rc::Rc;
 
 use lock_table::LockMode;
-use sql_syntax::ast::{CreateFunction, CreateRule, CreateTrigger, Ident, ObjectName, TriggerTiming};
+use sql_syntax::ast::{
+    CreateFunction, CreateRule, CreateTrigger, Expr, Ident, ObjectName, Statement, TriggerEvent,
+    TriggerTiming,
+};
 
+use super::Step;
+use super::condition::Condition;
 use super::run::{Outcome, Run, plain};
 use crate::catalog::{
     Change, DependencyKind, Function, Name, ObjectAddress, ObjectClass, Policy, Relation, RelationId,
     RelationKind, Rule, Trigger,
 };
 use crate::error::{SqlError, sqlstate};
+use crate::expression::columns_of;
 use crate::version::PgVersion;
 
 impl Run<'_> {
@@ -34,6 +40,7 @@ impl Run<'_> {
             ));
         }
         let function = self.trigger_function(&statement.function)?;
+        self.trigger_columns(&table, statement)?;
         let oid = existing.unwrap_or_else(|| self.catalog.new_oid());
         if existing.is_some() {
             self.catalog.change_relation(table.id, |r| r.triggers.retain(|t| t.oid != oid));
@@ -80,6 +87,13 @@ impl Run<'_> {
 
     fn trigger_function(&mut self, name: &ObjectName) -> Outcome<Option<crate::catalog::Oid>> {
         if let Some(function) = self.catalog.find_functions(self.session, name).first() {
+            let returns = function.definition.returns.as_ref().map(|t| t.name.as_str());
+            if returns.is_some_and(|t| t != "trigger") {
+                return Err(SqlError::new(
+                    sqlstate::INVALID_OBJECT_DEFINITION,
+                    format!("function {} must return type trigger", plain(name)),
+                ));
+            }
             return Ok(Some(function.oid));
         }
         let known = self.session.assume_unknown
@@ -95,9 +109,35 @@ impl Run<'_> {
         Err(SqlError::new(sqlstate::UNDEFINED_FUNCTION, format!("function {}() does not exist", plain(name))))
     }
 
+    /// The columns of UPDATE OF must be there.
+    fn trigger_columns(&mut self, table: &Relation, statement: &CreateTrigger) -> Outcome {
+        for event in &statement.events {
+            if let TriggerEvent::Update(columns) = event {
+                for column in columns {
+                    self.column(table.id, column)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn enter_trigger(&mut self, table: RelationId, trigger: Trigger) {
         let address = ObjectAddress::new(ObjectClass::Trigger, trigger.oid);
         self.catalog.add_dependency(address, ObjectAddress::relation(table), DependencyKind::Auto);
+        let relation = self.relation(table);
+        let named = trigger.definition.events.iter().filter_map(|e| match e {
+            TriggerEvent::Update(columns) => Some(columns),
+            _ => None,
+        });
+        let mut columns: Vec<_> =
+            named.flatten().filter_map(|c| relation.column(c)).map(|c| c.number).collect();
+        if let Some(condition) = &trigger.definition.condition {
+            columns.extend(columns_of(&relation, condition));
+        }
+        for column in columns {
+            let column = ObjectAddress::column(table, column);
+            self.catalog.add_dependency(address, column, DependencyKind::Normal);
+        }
         if let Some(function) = trigger.function {
             let function = ObjectAddress::new(ObjectClass::Function, function);
             self.catalog.add_dependency(address, function, DependencyKind::Normal);
@@ -118,6 +158,18 @@ impl Run<'_> {
                 format!("rule \"{}\" for relation \"{}\" already exists", statement.name.text, table.name),
             ));
         }
+        self.rule_event(&table, statement)?;
+        let first = self.steps.len();
+        for action in &statement.actions {
+            self.analyse_only(action)?;
+        }
+        let used: Vec<RelationId> = self.steps[first..]
+            .iter()
+            .filter_map(|step| match step {
+                Step::Lock { relation, .. } if *relation != table.id => Some(*relation),
+                _ => None,
+            })
+            .collect();
         let oid = existing.unwrap_or_else(|| self.catalog.new_oid());
         let rule = Rule {
             oid,
@@ -132,11 +184,33 @@ impl Run<'_> {
         if existing.is_none() {
             let address = ObjectAddress::new(ObjectClass::Rule, oid);
             self.catalog.add_dependency(address, ObjectAddress::relation(table.id), DependencyKind::Auto);
+            for relation in used {
+                let relation = ObjectAddress::relation(relation);
+                self.catalog.add_dependency(address, relation, DependencyKind::Normal);
+            }
         }
         Ok(())
     }
 
-    pub(super) fn create_policy(&mut self, name: &Ident, table: &ObjectName) -> Outcome {
+    /// A rule ON SELECT made a view of an empty table, until PostgreSQL 16 gave that up.
+    fn rule_event(&mut self, table: &Relation, statement: &CreateRule) -> Outcome {
+        if statement.event != "select" || table.as_view().is_some() || table.assumed {
+            return Ok(());
+        }
+        if self.version >= PgVersion::V16 {
+            return Err(SqlError::new(
+                sqlstate::WRONG_OBJECT_TYPE,
+                format!("relation \"{}\" cannot have ON SELECT rules", table.name),
+            ));
+        }
+        let otherwise = SqlError::new(
+            sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("could not convert table \"{}\" to a view because it is not empty", table.name),
+        );
+        self.check(Condition::Empty { relation: table.id }, otherwise)
+    }
+
+    pub(super) fn create_policy(&mut self, name: &Ident, table: &ObjectName, conditions: &[Expr]) -> Outcome {
         let table = self.open(table, LockMode::AccessExclusive)?;
         if table.policies.iter().any(|p| *p.name == *name.text) {
             return Err(SqlError::new(
@@ -149,17 +223,55 @@ impl Run<'_> {
         self.catalog.change_relation(table.id, |r| r.policies.push(policy));
         let address = ObjectAddress::new(ObjectClass::Policy, oid);
         self.catalog.add_dependency(address, ObjectAddress::relation(table.id), DependencyKind::Auto);
+        self.policy_conditions(address, &table, conditions)
+    }
+
+    /// The expressions are analysed, which locks what their subqueries read, and need what they mention.
+    fn policy_conditions(
+        &mut self,
+        address: ObjectAddress,
+        table: &Relation,
+        conditions: &[Expr],
+    ) -> Outcome {
+        for condition in conditions {
+            let first = self.steps.len();
+            self.lock_expression(condition)?;
+            let read: Vec<RelationId> = self.steps[first..]
+                .iter()
+                .filter_map(|step| match step {
+                    Step::Lock { relation, .. } => Some(*relation),
+                    _ => None,
+                })
+                .collect();
+            for relation in read {
+                let relation = ObjectAddress::relation(relation);
+                self.catalog.add_dependency(address, relation, DependencyKind::Normal);
+            }
+            for column in columns_of(table, condition) {
+                let column = ObjectAddress::column(table.id, column);
+                self.catalog.add_dependency(address, column, DependencyKind::Normal);
+            }
+            self.expression_dependencies(address, table, condition, DependencyKind::Normal);
+        }
         Ok(())
     }
 
-    pub(super) fn alter_policy(&mut self, name: &Ident, table: &ObjectName, to: Option<&Ident>) -> Outcome {
+    pub(super) fn alter_policy(
+        &mut self,
+        name: &Ident,
+        table: &ObjectName,
+        to: Option<&Ident>,
+        conditions: &[Expr],
+    ) -> Outcome {
         let table = self.open(table, LockMode::AccessExclusive)?;
-        if !table.policies.iter().any(|p| *p.name == *name.text) {
+        let Some(oid) = table.policies.iter().find(|p| *p.name == *name.text).map(|p| p.oid) else {
             return Err(SqlError::new(
                 sqlstate::UNDEFINED_OBJECT,
                 format!("policy \"{}\" for table \"{}\" does not exist", name.text, table.name),
             ));
-        }
+        };
+        let address = ObjectAddress::new(ObjectClass::Policy, oid);
+        self.policy_conditions(address, &table, conditions)?;
         if let Some(to) = to {
             self.catalog.change_relation(table.id, |r| {
                 for policy in r.policies.iter_mut().filter(|p| *p.name == *name.text) {
@@ -187,24 +299,36 @@ impl Run<'_> {
             None => text,
         };
         for part in sql_syntax::parse(text).statements {
-            let result = match &part.value {
-                sql_syntax::ast::Statement::Select(query) => self.lock_named(query),
-                sql_syntax::ast::Statement::Insert(s) => {
-                    self.open(&s.table, LockMode::RowExclusive).map(drop)
-                }
-                sql_syntax::ast::Statement::Update(s) => {
-                    self.open(&s.table.name, LockMode::RowExclusive).map(drop)
-                }
-                sql_syntax::ast::Statement::Delete(s) => {
-                    self.open(&s.table.name, LockMode::RowExclusive).map(drop)
-                }
-                _ => Ok(()),
-            };
+            let result = self.analyse_only(&part.value);
             if statement.params.is_empty() {
                 result?;
             }
         }
         Ok(())
+    }
+
+    /// Locks what a statement names without running it.
+    fn analyse_only(&mut self, statement: &Statement) -> Outcome {
+        let target = match statement {
+            Statement::Select(query) => return self.lock_named(query),
+            Statement::Insert(insert) => &insert.table,
+            Statement::Update(update) => &update.table.name,
+            Statement::Delete(delete) => &delete.table.name,
+            _ => return Ok(()),
+        };
+        self.open(target, LockMode::RowExclusive)?;
+        match statement {
+            Statement::Insert(insert) => match &insert.source {
+                Some(source) => self.lock_named(source),
+                None => Ok(()),
+            },
+            Statement::Update(update) => {
+                update.assignments.iter().try_for_each(|a| self.lock_expression(&a.value))?;
+                update.filter.iter().try_for_each(|e| self.lock_expression(e))
+            }
+            Statement::Delete(delete) => delete.filter.iter().try_for_each(|e| self.lock_expression(e)),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn create_function(&mut self, statement: &CreateFunction) -> Outcome {

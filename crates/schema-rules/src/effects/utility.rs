@@ -5,7 +5,7 @@ use std::rc::Rc;
 use lock_table::LockMode;
 use sql_syntax::ast::{
     AlterObject, AlterObjectAction, CommentOn, CreateStatistics, Grant, Ident, LockTable, ObjectKind,
-    ObjectName, Publication, SetVariable, Statement, TableLockMode,
+    ObjectName, Publication, Statement, TableLockMode,
 };
 
 use super::run::{Outcome, Run, TransactionRule};
@@ -17,33 +17,6 @@ use crate::error::{SqlError, sqlstate};
 use crate::version::PgVersion;
 
 impl Run<'_> {
-    pub(super) fn set(&mut self, statement: &SetVariable) {
-        let values = statement.values.as_deref().unwrap_or(&[]);
-        match statement.name.as_str() {
-            "search_path" => self.set_search_path(values),
-            "timezone" => {
-                self.session.timezone_is_utc = values.iter().all(|v| is_utc(v));
-            }
-            _ => {}
-        }
-    }
-
-    fn set_search_path(&mut self, values: &[String]) {
-        let names = values.iter().flat_map(|v| v.split(',')).map(|v| v.trim().trim_matches('"'));
-        let path: Vec<Name> =
-            names.filter(|n| !n.is_empty() && *n != "$user" && *n != "pg_catalog").map(Name::from).collect();
-        self.session.search_path = if values.is_empty() { Rc::from(["public".into()]) } else { path.into() };
-    }
-
-    pub(super) fn reset(&mut self, name: Option<&str>) {
-        if name.is_none_or(|n| n == "search_path") {
-            self.session.search_path = Rc::from(["public".into()]);
-        }
-        if name.is_none_or(|n| n == "timezone") {
-            self.session.timezone_is_utc = true;
-        }
-    }
-
     /// PREPARE analyses the statement, which locks its tables for a moment; EXECUTE does the work.
     pub(super) fn prepared(&mut self, statement: &Statement) -> Outcome {
         if let Statement::Select(query) = statement {
@@ -139,6 +112,9 @@ impl Run<'_> {
 
     /// Rights are kept with the table; only PostgreSQL 18 takes a lock on it while they change.
     pub(super) fn grant(&mut self, statement: &Grant) -> Outcome {
+        for role in &statement.roles {
+            self.role_exists(role)?;
+        }
         let relations = matches!(statement.kind, Some(ObjectKind::Table | ObjectKind::Sequence));
         if relations && !statement.all_in_schema {
             for name in &statement.objects {
@@ -153,7 +129,9 @@ impl Run<'_> {
     }
 
     pub(super) fn create_extension(&mut self, name: &Ident, if_not_exists: bool) -> Outcome {
-        if self.catalog.named_object(ObjectClass::Extension, "", name).is_some() {
+        // Every database has plpgsql from the start.
+        let exists = self.catalog.named_object(ObjectClass::Extension, "", name).is_some();
+        if exists || name.text == "plpgsql" {
             if if_not_exists {
                 self.notice(format!("extension \"{}\" already exists, skipping", name.text));
                 return Ok(());
@@ -163,6 +141,7 @@ impl Run<'_> {
                 format!("extension \"{}\" already exists", name.text),
             ));
         }
+        self.extension_is_available(name)?;
         self.enter_named(ObjectClass::Extension, "", name, &[], false);
         Ok(())
     }
@@ -437,14 +416,6 @@ fn is_of_kind(relation: &Relation, kind: ObjectKind) -> Outcome {
         return Ok(());
     }
     Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, format!("\"{}\" is not {what}", relation.name)))
-}
-
-fn is_utc(zone: &str) -> bool {
-    // Zones whose offset is and always was zero (`TimestampTimestampTzRequiresRewrite` asks the zone for that).
-    matches!(
-        zone.trim_matches('\'').to_ascii_uppercase().as_str(),
-        "UTC" | "GMT" | "ETC/UTC" | "ETC/GMT" | "UCT" | "ZULU" | "ETC/UCT" | "ETC/ZULU" | "UNIVERSAL" | "0"
-    )
 }
 
 fn table_mode(mode: TableLockMode) -> LockMode {

@@ -24,8 +24,15 @@ use crate::version::PgVersion;
 impl Run<'_> {
     pub(super) fn create_view(&mut self, statement: &CreateView) -> Outcome {
         // The query is analysed, and its tables locked, before the view's name is looked up.
-        let columns = self.query_columns(&statement.query, &statement.columns)?;
-        self.lock_named(&statement.query)?;
+        if statement.recursive {
+            // `CREATE RECURSIVE VIEW v` is a view of `WITH RECURSIVE v`: it may name itself.
+            self.outer_ctes.push(vec![statement.name.name.text.clone()]);
+        }
+        let analysed = self.view_query(statement);
+        if statement.recursive {
+            self.outer_ctes.pop();
+        }
+        let columns = analysed?;
         let schema = self.creation_schema(&statement.name)?;
         let name: Name = statement.name.name.as_str().into();
         let view = self.view(&statement.query);
@@ -43,6 +50,20 @@ impl Run<'_> {
         self.create_relation(relation);
         self.view_dependencies(id);
         Ok(())
+    }
+
+    fn view_query(&mut self, statement: &CreateView) -> Outcome<Vec<Column>> {
+        let columns = self.query_columns(&statement.query, &statement.columns)?;
+        self.lock_named(&statement.query)?;
+        for (at, column) in columns.iter().enumerate() {
+            if columns[..at].iter().any(|c| c.name == column.name) {
+                return Err(SqlError::new(
+                    sqlstate::DUPLICATE_COLUMN,
+                    format!("column \"{}\" specified more than once", column.name),
+                ));
+            }
+        }
+        Ok(columns)
     }
 
     /// `OR REPLACE` may only add columns at the end (`checkViewColumns`).
@@ -117,7 +138,7 @@ impl Run<'_> {
         self.view_dependencies(id);
         if statement.with_data {
             self.work(id, WorkKind::Query);
-            if self.version >= PgVersion::V18 {
+            if self.version >= PgVersion::V17 {
                 // The view is filled as by REFRESH: `refresh_by_heap_swap`.
                 self.lock(id, LockMode::Exclusive);
                 self.lock(id, LockMode::Share);

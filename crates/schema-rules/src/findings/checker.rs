@@ -107,6 +107,8 @@ struct Progress {
     new: BTreeSet<RelationId>,
     /// Strong locks that the open transaction holds.
     held: Vec<StrongLock>,
+    /// On what.
+    held_on: BTreeSet<RelationId>,
     /// Where in the report the open transaction starts.
     first: usize,
     /// What each statement of the report takes.
@@ -303,9 +305,8 @@ impl Progress {
             return;
         }
         for lock in locks.iter().filter(|l| words::blocks_traffic(l.mode) && !l.index && !l.new) {
-            if !self.held.iter().any(|h| h.relation == lock.id) {
-                let (relation, name) = (lock.id, lock.relation.clone());
-                self.held.push(StrongLock { relation, name, mode: lock.mode, taken_at });
+            if self.held_on.insert(lock.id) {
+                self.held.push(StrongLock { name: lock.relation.clone(), mode: lock.mode, taken_at });
             }
         }
     }
@@ -321,6 +322,7 @@ impl Progress {
         }
         self.first = report.statements.len();
         self.held.clear();
+        self.held_on.clear();
     }
 }
 

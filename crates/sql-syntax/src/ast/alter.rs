@@ -53,6 +53,21 @@ pub struct AlterTable {
     pub actions: Vec<Located<AlterTableAction>>,
 }
 
+/// ALTER of every relation of a kind that lies in a tablespace.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MoveAll {
+    /// Which kind: tables, indexes or materialised views.
+    pub keyword: RelationKeyword,
+    /// The tablespace that they lie in.
+    pub from: Ident,
+    /// Only what these roles own; empty for all.
+    pub owned_by: Vec<Ident>,
+    /// The tablespace that they go to.
+    pub to: Ident,
+    /// NOWAIT.
+    pub nowait: bool,
+}
+
 /// RESTRICT or CASCADE.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DropBehavior {

@@ -55,6 +55,8 @@ pub enum Statement {
     /// `ALTER TABLE`, and `ALTER INDEX | VIEW | MATERIALIZED VIEW | SEQUENCE | FOREIGN TABLE`, which
     /// share its actions.
     AlterTable(AlterTable),
+    /// `ALTER TABLE | INDEX | MATERIALIZED VIEW ALL IN TABLESPACE`.
+    MoveAll(MoveAll),
     /// `CREATE INDEX`.
     CreateIndex(CreateIndex),
     /// `REINDEX`.
@@ -98,6 +100,8 @@ pub enum Statement {
         name: Ident,
         /// The table that it guards.
         table: ObjectName,
+        /// The expressions of USING and WITH CHECK.
+        conditions: Vec<Expr>,
     },
     /// `ALTER POLICY`.
     AlterPolicy {
@@ -107,6 +111,8 @@ pub enum Statement {
         table: ObjectName,
         /// RENAME TO.
         rename_to: Option<Ident>,
+        /// The new expressions of USING and WITH CHECK.
+        conditions: Vec<Expr>,
     },
     /// `CREATE STATISTICS`.
     CreateStatistics(CreateStatistics),
@@ -118,6 +124,13 @@ pub enum Statement {
     AlterObject(AlterObject),
     /// Every `DROP ...`.
     Drop(Drop),
+    /// `REASSIGN OWNED`.
+    ReassignOwned {
+        /// The roles that own something.
+        from: Vec<Ident>,
+        /// The role that is to own it.
+        to: String,
+    },
     /// `COMMENT ON`.
     Comment(CommentOn),
     /// `GRANT` and `REVOKE` on objects.

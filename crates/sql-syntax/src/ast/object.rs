@@ -394,6 +394,8 @@ pub struct CreateRule {
     pub event: String,
     /// INSTEAD.
     pub instead: bool,
+    /// What is done: nothing, or some statements.
+    pub actions: Vec<Statement>,
 }
 
 /// CREATE STATISTICS.
@@ -480,4 +482,6 @@ pub struct Grant {
     pub objects: Vec<ObjectName>,
     /// `ALL TABLES IN SCHEMA` and its relatives.
     pub all_in_schema: bool,
+    /// The roles that gain or lose it, `PUBLIC` and `CURRENT_USER` not among them.
+    pub roles: Vec<Ident>,
 }

@@ -452,4 +452,6 @@ pub struct Copy {
     pub from: bool,
     /// STDIN or STDOUT rather than a file or program.
     pub standard_stream: bool,
+    /// FREEZE.
+    pub freeze: bool,
 }

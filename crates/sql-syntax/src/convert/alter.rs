@@ -7,14 +7,15 @@ use super::table::{attributes, attributes_of, behavior};
 use super::{Place, Result, child, children, expr, name, node, query, table, types};
 use crate::Located;
 use crate::ast::{
-    AlterTable, AlterTableAction, ColumnChange, DetachMode, Ident, RelationKeyword, ReplicaIdentity,
+    AlterTable, AlterTableAction, ColumnChange, DetachMode, Ident, MoveAll, RelationKeyword, ReplicaIdentity,
     SequenceOption, Statement, TriggerState, TriggerTarget,
 };
 
 /// ALTER TABLE and ALTER FOREIGN TABLE.
 pub(super) fn alter_table(at: Place<'_>, node: &SyntaxNode) -> Result<Statement> {
     let Some(target) = child::<ast::TableRelationName>(node) else {
-        return Ok(Statement::NotModelled { name: "ALTER TABLE ALL IN TABLESPACE".to_owned() });
+        let all = at.need::<ast::AllInTablespace>(node, "a table")?;
+        return move_all(at, &all, RelationKeyword::Table);
     };
     let target = query::relation_name(at, target.syntax())?;
     let keyword = match node.kind() {
@@ -46,9 +47,8 @@ pub(super) fn alter_relation<N: AstNode>(
     node: &SyntaxNode,
     keyword: RelationKeyword,
 ) -> Result<Statement> {
-    if child::<ast::AllInTablespace>(node).is_some() {
-        let name = format!("ALTER {} ALL IN TABLESPACE", keyword.as_str());
-        return Ok(Statement::NotModelled { name });
+    if let Some(all) = child::<ast::AllInTablespace>(node) {
+        return move_all(at, &all, keyword);
     }
     let target = at.need::<N>(node, "a name")?;
     let mut actions = Vec::new();
@@ -61,6 +61,19 @@ pub(super) fn alter_relation<N: AstNode>(
         only: false,
         if_exists: child::<ast::IfExists>(node).is_some(),
         actions,
+    }))
+}
+
+fn move_all(at: Place<'_>, all: &ast::AllInTablespace, keyword: RelationKeyword) -> Result<Statement> {
+    let node = all.syntax();
+    let to = at.need::<ast::SetTablespace>(node, "SET TABLESPACE")?;
+    let owners = child::<ast::OwnedByRoles>(node);
+    Ok(Statement::MoveAll(MoveAll {
+        keyword,
+        from: name::own_name::<ast::TablespaceRef>(at, node, "a tablespace")?,
+        owned_by: owners.map(|o| super::object::roles(at, o.syntax())).transpose()?.unwrap_or_default(),
+        to: name::own_name::<ast::TablespaceRef>(at, to.syntax(), "a tablespace")?,
+        nowait: child::<ast::Nowait>(node).is_some(),
     }))
 }
 

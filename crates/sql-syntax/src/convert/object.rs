@@ -80,6 +80,9 @@ pub(super) fn drop_object(at: Place<'_>, node: &SyntaxNode) -> Result<Option<Sta
     for part in node.children() {
         names.extend(dropped_names(at, &part)?);
     }
+    if kind == ObjectKind::Owned {
+        names = roles(at, node)?.into_iter().map(|role| ObjectName::new(role.text)).collect();
+    }
     let nameless =
         matches!(kind, ObjectKind::Operator | ObjectKind::Cast | ObjectKind::Transform | ObjectKind::Owned);
     if names.is_empty() && !nameless && kind != ObjectKind::UserMapping {
@@ -426,13 +429,27 @@ pub(super) fn do_block(at: Place<'_>, node: &SyntaxNode) -> Result<FunctionBody>
 pub(super) fn create_rule(at: Place<'_>, node: &SyntaxNode) -> Result<CreateRule> {
     let on = at.need::<ast::RuleOn>(node, "ON")?;
     let event = at.need::<ast::RuleEvent>(on.syntax(), "an event")?;
-    let instead = child::<ast::RuleDo>(node).is_some_and(|d| has(d.syntax(), SyntaxKind::INSTEAD_KW));
+    let action = child::<ast::RuleDo>(node);
+    let instead = action.as_ref().is_some_and(|d| has(d.syntax(), SyntaxKind::INSTEAD_KW));
+    let mut actions = Vec::new();
+    for part in action.iter().filter_map(|d| child::<ast::RuleAction>(d.syntax())) {
+        match &part {
+            ast::RuleAction::Nothing(_) => {}
+            ast::RuleAction::RuleStmt(one) => actions.push(statement(at, one.syntax())?),
+            ast::RuleAction::RuleStmtList(list) => {
+                for one in children::<ast::RuleStmt>(list.syntax()) {
+                    actions.push(statement(at, one.syntax())?);
+                }
+            }
+        }
+    }
     Ok(CreateRule {
         name: name::own_name::<ast::Rule>(at, node, "a rule's name")?,
         or_replace: child::<ast::OrReplace>(node).is_some(),
         table: name::named::<ast::RelationNameRef>(at, on.syntax(), "a table")?,
         event: at.text_of(event.syntax()).to_ascii_lowercase(),
         instead,
+        actions,
     })
 }
 
@@ -441,12 +458,24 @@ pub(super) fn policy(at: Place<'_>, node: &SyntaxNode) -> Result<Statement> {
     let table = on_relation(at, node)?.ok_or_else(|| at.missing(node, "ON"))?;
     if node.kind() == SyntaxKind::CREATE_POLICY {
         let name = name::own_name::<ast::Policy>(at, node, "a policy's name")?;
-        return Ok(Statement::CreatePolicy { name, table });
+        let conditions = policy_conditions(at, node)?;
+        return Ok(Statement::CreatePolicy { name, table, conditions });
     }
     let rename = node.descendants().find_map(ast::Policy::cast);
     let rename_to = rename.map(|p| name::ident(at, p.syntax())).transpose()?;
     let name = name::own_name::<ast::PolicyRef>(at, node, "a policy")?;
-    Ok(Statement::AlterPolicy { name, table, rename_to })
+    let conditions = match child::<ast::AlterPolicyAction>(node) {
+        Some(action) => policy_conditions(at, action.syntax())?,
+        None => Vec::new(),
+    };
+    Ok(Statement::AlterPolicy { name, table, rename_to, conditions })
+}
+
+/// The expressions of USING and WITH CHECK.
+fn policy_conditions(at: Place<'_>, node: &SyntaxNode) -> Result<Vec<crate::ast::Expr>> {
+    let using = expr::within::<ast::UsingExprClause>(at, node)?;
+    let check = expr::within::<ast::WithCheckExprClause>(at, node)?;
+    Ok(using.into_iter().chain(check).collect())
 }
 
 /// CREATE STATISTICS.
@@ -560,10 +589,11 @@ pub(super) fn comment(at: Place<'_>, node: &SyntaxNode) -> Result<Option<Stateme
 /// GRANT and REVOKE.
 pub(super) fn grant(at: Place<'_>, node: &SyntaxNode) -> Result<Grant> {
     let revoke = node.kind() == SyntaxKind::REVOKE;
+    let roles = roles(at, node)?;
     let clause = node.children().find(|n| n.kind() == SyntaxKind::ON_PRIVILEGE_OBJECTS_CLAUSE);
     let objects = clause.and_then(|c| child::<ast::PrivilegeObjects>(&c));
     let Some(objects) = objects else {
-        return Ok(Grant { revoke, kind: None, objects: Vec::new(), all_in_schema: false });
+        return Ok(Grant { revoke, kind: None, objects: Vec::new(), all_in_schema: false, roles });
     };
     let spelled = kind_name(objects.syntax());
     let word = spelled.strip_prefix("PRIVILEGE_").unwrap_or(&spelled);
@@ -577,7 +607,37 @@ pub(super) fn grant(at: Place<'_>, node: &SyntaxNode) -> Result<Grant> {
     for part in objects.syntax().children() {
         names.extend(dropped_names(at, &part)?);
     }
-    Ok(Grant { revoke, kind, objects: names, all_in_schema: all.is_some() })
+    Ok(Grant { revoke, kind, objects: names, all_in_schema: all.is_some(), roles })
+}
+
+/// The roles of a list that are called by their names: `PUBLIC` is none, and `CURRENT_USER` is one whatever it is
+/// called.
+pub(super) fn roles(at: Place<'_>, node: &SyntaxNode) -> Result<Vec<crate::ast::Ident>> {
+    let mut found = Vec::new();
+    for list in children::<ast::RoleRefList>(node) {
+        for role in children::<ast::RoleRef>(list.syntax()) {
+            if let Some(ast::RoleRefValue::RoleNameRef(named)) = child::<ast::RoleRefValue>(role.syntax()) {
+                let name = name::object_name(at, named.syntax())?.name;
+                if name.text != "public" {
+                    found.push(name);
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// REASSIGN OWNED.
+pub(super) fn reassign_owned(at: Place<'_>, node: &SyntaxNode) -> Result<Statement> {
+    let from = roles(at, node)?;
+    let to = match children::<ast::RoleRef>(node).last() {
+        Some(role) => at.text_of(role.syntax()).trim_matches('"').to_owned(),
+        None => {
+            let list = children::<ast::RoleRefList>(node).last();
+            list.map(|l| at.text_of(l.syntax()).trim_matches('"').to_owned()).unwrap_or_default()
+        }
+    };
+    Ok(Statement::ReassignOwned { from, to })
 }
 
 /// The words of SQL for a node's kind: `CREATE FOREIGN DATA WRAPPER`.

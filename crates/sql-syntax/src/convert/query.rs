@@ -512,7 +512,7 @@ pub(super) fn copy(at: Place<'_>, node: &SyntaxNode) -> Result<Copy> {
     if let Some(copied) = child::<ast::CopyQuery>(node) {
         let inner = at.need::<ast::PreparableStmt>(copied.syntax(), "a query")?;
         let query = Some(Box::new(statement(at, inner.syntax())?));
-        return Ok(Copy { table: None, columns: Vec::new(), query, from, standard_stream });
+        return Ok(Copy { table: None, columns: Vec::new(), query, from, standard_stream, freeze: false });
     }
     let table = at.need::<ast::CopyTable>(node, "a table")?;
     Ok(Copy {
@@ -521,6 +521,19 @@ pub(super) fn copy(at: Place<'_>, node: &SyntaxNode) -> Result<Copy> {
         query: None,
         from,
         standard_stream,
+        freeze: says_freeze(at, node),
+    })
+}
+
+/// Whether FREEZE is among the options, old style or new, and not switched off.
+fn says_freeze(at: Place<'_>, node: &SyntaxNode) -> bool {
+    let list = child::<ast::CopyOptionList>(node);
+    let options = list.iter().flat_map(|l| children::<ast::CopyOption>(l.syntax()));
+    let legacy = children::<ast::CopyLegacyOption>(node).map(|o| o.syntax().clone());
+    options.map(|o| o.syntax().clone()).chain(legacy).any(|option| {
+        let text = at.text_of(&option).to_ascii_lowercase();
+        let mut words = text.split_whitespace();
+        words.next() == Some("freeze") && !matches!(words.next(), Some("false" | "off" | "0"))
     })
 }
 

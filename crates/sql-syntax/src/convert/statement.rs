@@ -96,6 +96,7 @@ fn definition(at: Place<'_>, node: &SyntaxNode) -> Result<Option<Statement>> {
         SyntaxKind::CREATE_STATISTICS => Statement::CreateStatistics(object::create_statistics(at, node)?),
         SyntaxKind::CREATE_PUBLICATION => Statement::CreatePublication(object::publication(at, node)?),
         SyntaxKind::ALTER_PUBLICATION => Statement::AlterPublication(object::publication(at, node)?),
+        SyntaxKind::REASSIGN => object::reassign_owned(at, node)?,
         SyntaxKind::COMMENT_ON => return object::comment(at, node),
         SyntaxKind::GRANT | SyntaxKind::REVOKE => Statement::Grant(object::grant(at, node)?),
         _ => return Ok(None),

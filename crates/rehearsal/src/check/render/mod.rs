@@ -55,26 +55,50 @@ struct Place {
 struct Lines<'t> {
     text: &'t str,
     starts: Vec<usize>,
+    /// The characters before each block of [`BLOCK`] bytes.
+    characters: Vec<usize>,
 }
+
+/// How far apart the places are whose characters have been counted.
+const BLOCK: usize = 1024;
+
+/// The bytes of a line that an excerpt has at most on either side of what it is about.
+const MARGIN: usize = 200;
 
 impl<'t> Lines<'t> {
     fn new(text: &'t str) -> Self {
         let starts = std::iter::once(0)
             .chain(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i + 1));
-        Self { text, starts: starts.collect() }
+        let mut before = 0;
+        let characters = text.as_bytes().chunks(BLOCK).map(|block| {
+            let first = before;
+            before += block.iter().filter(|b| begins_character(**b)).count();
+            first
+        });
+        let characters = characters.collect();
+        Self { text, starts: starts.collect(), characters }
     }
 
     fn line_of(&self, offset: usize) -> usize {
         self.starts.partition_point(|s| *s <= offset).saturating_sub(1)
     }
 
+    /// The characters of the text before an offset.
+    fn characters_before(&self, offset: usize) -> usize {
+        let block = offset / BLOCK;
+        let counted = self.characters.get(block).copied().unwrap_or_default();
+        let rest = self.text.as_bytes().get(block * BLOCK..offset).unwrap_or_default();
+        counted + rest.iter().filter(|b| begins_character(**b)).count()
+    }
+
     fn column_of(&self, offset: usize) -> usize {
         let start = self.starts[self.line_of(offset)];
-        self.text.get(start..offset).map_or(1, |before| before.chars().count() + 1)
+        self.characters_before(offset) - self.characters_before(start) + 1
     }
 
     fn place(&self, range: TextRange) -> Place {
-        let (start, end) = (range.start as usize, (range.end as usize).min(self.text.len()));
+        let (start, end) =
+            ((range.start as usize).min(self.text.len()), (range.end as usize).min(self.text.len()));
         Place {
             line: self.line_of(start) + 1,
             column: self.column_of(start),
@@ -83,14 +107,46 @@ impl<'t> Lines<'t> {
         }
     }
 
-    /// The whole lines of a range, at most `most` of them, with the offset at which they start.
+    /// The lines of a range, at most `most` of them and cut where they are very long, with the offset at which they
+    /// start.
     fn excerpt(&self, range: TextRange, most: usize) -> (&'t str, usize, usize) {
-        let first = self.line_of(range.start as usize);
-        let last = self
-            .line_of((range.end as usize).saturating_sub(1).max(range.start as usize))
-            .min(first + most - 1);
-        let from = self.starts[first];
-        let to = self.starts.get(last + 1).copied().unwrap_or(self.text.len());
+        let start = range.start as usize;
+        let first = self.line_of(start);
+        let last = self.line_of((range.end as usize).saturating_sub(1).max(start)).min(first + most - 1);
+        let end = (range.end as usize).clamp(start, start + most * MARGIN);
+        let from = self.boundary(self.starts[first].max(start.saturating_sub(MARGIN)));
+        let line_end = self.starts.get(last + 1).copied().unwrap_or(self.text.len());
+        let to = self.boundary(line_end.min(end + MARGIN));
         (self.text.get(from..to).unwrap_or(""), from, first + 1)
+    }
+
+    /// The start of the character that an offset lies in.
+    fn boundary(&self, offset: usize) -> usize {
+        (0..=offset.min(self.text.len())).rev().find(|at| self.text.is_char_boundary(*at)).unwrap_or(0)
+    }
+}
+
+fn begins_character(byte: u8) -> bool {
+    byte & 0b1100_0000 != 0b1000_0000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_counted_in_characters_across_blocks() {
+        let text = format!("ab\n{}x\n", "é".repeat(3000));
+        let lines = Lines::new(&text);
+        let at = u32::try_from(3 + 6000).expect("it is small");
+        let place = lines.place(TextRange::new(at, at + 1));
+        assert_eq!((place.line, place.column, place.end_line, place.end_column), (2, 3001, 2, 3002));
+    }
+
+    #[test]
+    fn the_excerpt_of_an_endless_line_is_short() {
+        let text = "SELECT 1; ".repeat(100_000);
+        let (excerpt, from, line) = Lines::new(&text).excerpt(TextRange::new(500_000, 500_008), 12);
+        assert!(excerpt.len() <= 2 * MARGIN + 8 && from >= 500_000 - MARGIN && line == 1);
     }
 }

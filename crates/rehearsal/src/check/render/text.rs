@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use schema_rules::cost::Estimate;
 use schema_rules::findings::{Finding, Severity, StatementReport, blocks, duration};
 
 use super::Lines;
@@ -15,21 +16,23 @@ pub(super) fn write(out: &mut dyn Write, reports: &[FileReport], color: bool) ->
     let renderer = if color { Renderer::styled() } else { Renderer::plain() };
     for file in reports {
         let lines = Lines::new(&file.text);
-        let mut headed = false;
+        let silent = file.report.findings.is_empty()
+            && file.report.statements.iter().all(|s| !worth_a_word(s) && s.findings.is_empty());
+        if silent {
+            continue;
+        }
+        writeln!(out, "{}, as {} runs it", file.path, file.runner.name)?;
+        // What concerns the file as a whole comes before its statements.
+        for finding in &file.report.findings {
+            finding_report(out, &renderer, file, &lines, finding)?;
+        }
         for statement in &file.report.statements {
-            if worth_a_word(statement) {
-                if !headed {
-                    writeln!(out, "{} (as {} runs it)", file.path, file.runner.name)?;
-                    headed = true;
-                }
-                statement_report(out, &lines, statement)?;
+            if worth_a_word(statement) || !statement.findings.is_empty() {
+                statement_report(out, file, &lines, statement)?;
             }
             for finding in &statement.findings {
                 finding_report(out, &renderer, file, &lines, finding)?;
             }
-        }
-        for finding in &file.report.findings {
-            finding_report(out, &renderer, file, &lines, finding)?;
         }
     }
     summary(out, reports)
@@ -44,29 +47,22 @@ fn worth_a_word(statement: &StatementReport) -> bool {
 
 fn statement_report(
     out: &mut dyn Write,
+    file: &FileReport,
     lines: &Lines<'_>,
     statement: &StatementReport,
 ) -> std::io::Result<()> {
     let place = lines.place(statement.range);
     let first_line = statement.range.of(lines.text).lines().next().unwrap_or("");
-    writeln!(out, "  line {}: {}", place.line, shorten(first_line))?;
+    writeln!(out, "{}:{}: {}", file.path, place.line, shorten(first_line))?;
     for lock in statement.locks.iter().filter(|l| !l.new && !l.index) {
         let held = match lock.held.likely_ns {
             0 => "for a moment".to_owned(),
-            ns => format!("for {} ({})", duration(ns), lock.held.basis.as_str()),
+            ns => format!("for {} ({})", duration(ns), range(&lock.held)),
         };
         writeln!(out, "    locks {} {} {held}: blocks {}", lock.relation, lock.mode, blocks(lock.mode))?;
     }
     for work in &statement.work {
-        writeln!(
-            out,
-            "    {}: {} ({} to {}, {})",
-            work.what,
-            duration(work.takes.likely_ns),
-            duration(work.takes.low_ns),
-            duration(work.takes.high_ns),
-            work.takes.basis.as_str()
-        )?;
+        writeln!(out, "    {}: {} ({})", work.what, duration(work.takes.likely_ns), range(&work.takes))?;
     }
     for wait in &statement.waits {
         writeln!(out, "    waits {wait}")?;
@@ -75,6 +71,12 @@ fn statement_report(
         writeln!(out, "    fails if the data says so: {} ({})", demand.message, demand.sqlstate)?;
     }
     Ok(())
+}
+
+/// How far off the estimate may be, and what it rests on.
+fn range(estimate: &Estimate) -> String {
+    let (low, high) = (duration(estimate.low_ns), duration(estimate.high_ns));
+    format!("{low} to {high}, {}", estimate.basis.as_str())
 }
 
 fn shorten(line: &str) -> String {

@@ -1,2 +1,2 @@
 SET lock_timeout = '2s';
-DO $$ BEGIN UPDATE orders SET note = ''; END $$;
+DO $$ BEGIN EXECUTE 'UPDATE ' || quote_ident('orders') || ' SET note = NULL'; END $$;

@@ -6,7 +6,7 @@ use lock_table::LockMode;
 use sql_syntax::ast::{ColumnChange, ConstraintAttributes, Expr, Ident, SequenceOption};
 
 use super::Alter;
-use crate::catalog::{Column, ConstraintKind, Generated, ObjectAddress, RelationId, Sequence};
+use crate::catalog::{Column, ConstraintKind, Generated, IndexKeyValue, ObjectAddress, RelationId, Sequence};
 use crate::effects::create_table::is_null;
 use crate::effects::run::{Outcome, Run};
 use crate::error::{SqlError, sqlstate};
@@ -62,7 +62,38 @@ impl Run<'_> {
     }
 
     /// `ALTER INDEX … ALTER COLUMN n SET STATISTICS`.
-    pub(super) fn alter_index_column(&mut self, _alter: &mut Alter<'_>, _change: &ColumnChange) -> Outcome {
+    pub(super) fn alter_index_column(
+        &mut self,
+        alter: &mut Alter<'_>,
+        number: i64,
+        change: &ColumnChange,
+    ) -> Outcome {
+        let index = self.relation(alter.table);
+        if let (Some(definition), ColumnChange::SetStatistics(_)) = (index.as_index(), change) {
+            let at = usize::try_from(number - 1).unwrap_or(usize::MAX);
+            match definition.keys.get(at).map(|k| &k.value) {
+                Some(IndexKeyValue::Expression(_)) => {}
+                Some(IndexKeyValue::Column(column)) => {
+                    let table = self.relation(definition.table);
+                    let column = table.column_at(*column).map(|c| c.name.to_string()).unwrap_or_default();
+                    return Err(SqlError::new(
+                        sqlstate::FEATURE_NOT_SUPPORTED,
+                        format!(
+                            "cannot alter statistics on non-expression column \"{column}\" of index \"{}\"",
+                            index.name
+                        ),
+                    )
+                    .hint("Alter statistics on table column instead."));
+                }
+                None if at < definition.keys.len() + definition.included.len() => {}
+                None => {
+                    return Err(SqlError::new(
+                        sqlstate::UNDEFINED_COLUMN,
+                        format!("column number {number} of relation \"{}\" does not exist", index.name),
+                    ));
+                }
+            }
+        }
         self.work_on_catalogs();
         Ok(())
     }
@@ -91,11 +122,31 @@ impl Run<'_> {
         if self.column(alter.table, name)?.not_null {
             return Ok(());
         }
+        self.children_are_not_null(alter, name)?;
         for (depth, id) in self.with_children(alter).into_iter().enumerate() {
             let column = self.column(id, name)?;
             let attributes = ConstraintAttributes::default();
             let inherited = u16::from(depth > 0);
             self.set_not_null_on(id, &column, None, attributes, inherited, &mut alter.queue);
+        }
+        Ok(())
+    }
+
+    /// With ONLY, children must not be left behind: those of a partitioned table, and since PostgreSQL 18 of any.
+    fn children_are_not_null(&self, alter: &Alter<'_>, name: &str) -> Outcome {
+        let inherits = self.version >= PgVersion::V18 || self.relation(alter.table).partition_key().is_some();
+        if !alter.only || !inherits {
+            return Ok(());
+        }
+        let left = |child: &Rc<crate::catalog::Relation>| {
+            self.version >= PgVersion::V18 || child.column(name).is_some_and(|c| !c.not_null)
+        };
+        if self.catalog.children_of(alter.table).any(left) {
+            return Err(SqlError::new(
+                sqlstate::INVALID_TABLE_DEFINITION,
+                "constraint must be added to child tables too",
+            )
+            .hint("Do not specify the ONLY keyword."));
         }
         Ok(())
     }

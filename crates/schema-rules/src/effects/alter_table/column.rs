@@ -10,7 +10,7 @@ use sql_syntax::ast::{
 };
 
 use super::{Alter, Pass};
-use crate::catalog::{Column, IndexKeyValue, ObjectAddress, RelationId, RelationKind};
+use crate::catalog::{Column, IndexKeyValue, ObjectAddress, RelationId, RelationKind, TypeId, TypeKind};
 use crate::effects::ScanReason;
 use crate::effects::condition::Condition;
 use crate::effects::constraint::Adding;
@@ -157,6 +157,9 @@ impl Run<'_> {
             work.rewrite = true;
             work.computed += 1;
         }
+        if domain && !is_virtual && !self.is_new(id) {
+            self.verify_domain(alter, id, &column)?;
+        }
         if not_null && self.version >= PgVersion::V18 {
             let name = definition.constraints.iter().find_map(|c| match c.kind {
                 ColumnConstraintKind::NotNull => c.name.as_deref().map(Into::into),
@@ -173,6 +176,42 @@ impl Run<'_> {
                 Condition::Empty { relation: id }
             };
             alter.queue.verify(id, ScanReason::Constraint, condition, otherwise);
+        }
+        Ok(())
+    }
+
+    /// Every row's value has to satisfy what the column's domain demands.
+    pub(super) fn verify_domain(
+        &mut self,
+        alter: &mut Alter<'_>,
+        id: RelationId,
+        column: &Column,
+    ) -> Outcome {
+        let mut current = column.data_type.clone();
+        while let TypeId::User(oid) = current.id
+            && !current.array
+            && let Some(def) = self.catalog.type_def(oid).cloned()
+            && let TypeKind::Domain(domain) = &def.kind
+        {
+            if domain.not_null && domain.default.is_none() {
+                let otherwise = SqlError::new(
+                    sqlstate::NOT_NULL_VIOLATION,
+                    format!("domain {} does not allow null values", def.name),
+                );
+                let condition = Condition::NoNulls { relation: id, column: column.number };
+                alter.queue.verify(id, ScanReason::Domain, condition, otherwise);
+            }
+            for check in &domain.checks {
+                let expression = check.condition.clone();
+                let condition = Condition::DomainCheck { relation: id, column: column.number, expression };
+                if self.facts.holds(self.catalog, &condition) == Some(false) {
+                    return Err(SqlError::new(
+                        sqlstate::CHECK_VIOLATION,
+                        format!("value for domain {} violates check constraint \"{}\"", def.name, check.name),
+                    ));
+                }
+            }
+            current = domain.base.clone();
         }
         Ok(())
     }

@@ -12,12 +12,14 @@ use sql_syntax::ast::{ConstraintAttributes, DataType, Expr, ExprKind, Ident, Obj
 
 use super::Alter;
 use crate::catalog::{
-    ColumnNumber, ColumnType, Constraint, ConstraintKind, IndexKey, IndexKeyValue, Name, ObjectAddress,
-    ObjectClass, Oid, Relation, RelationId, TypeId,
+    Column, ColumnNumber, ColumnType, Constraint, ConstraintKind, IndexKey, IndexKeyValue, Name,
+    ObjectAddress, ObjectClass, Oid, Relation, RelationId, TypeId,
 };
 use crate::coercion::{Conversion, conversion, same_operator_class};
+use crate::effects::ScanReason;
+use crate::effects::condition::Condition;
 use crate::effects::constraint::Adding;
-use crate::effects::index::{IndexBuild, IndexSpec};
+use crate::effects::index_definition::{IndexBuild, IndexSpec};
 use crate::effects::run::{Outcome, Run, plain};
 use crate::error::{SqlError, sqlstate};
 use crate::expression::columns_of;
@@ -30,6 +32,8 @@ pub(super) struct Readd {
     indexes: Vec<(RelationId, Rc<Relation>, Option<Constraint>)>,
     checks: Vec<(RelationId, Constraint)>,
     foreign_keys: Vec<(RelationId, Constraint)>,
+    /// Tables with extended statistics over a changed column.
+    statistics: Vec<RelationId>,
 }
 
 impl Run<'_> {
@@ -108,9 +112,14 @@ impl Run<'_> {
                 ),
             ));
         }
-        if let Some(identity) = column.identity
-            && matches!(data_type.builtin_name(), Some("int2" | "int4" | "int8"))
-        {
+        let of_sequence = matches!(data_type.builtin_name(), Some("int2" | "int4" | "int8"));
+        if column.identity.is_some() && !of_sequence {
+            return Err(SqlError::new(
+                sqlstate::INVALID_PARAMETER_VALUE,
+                "identity column type must be smallint, integer, or bigint",
+            ));
+        }
+        if let Some(identity) = column.identity {
             // The sequence takes the column's type (`transformAlterTableStmt`).
             self.lock(identity.sequence, LockMode::ShareRowExclusive);
             let old = self.relation(identity.sequence).as_sequence().cloned();
@@ -123,6 +132,9 @@ impl Run<'_> {
             let work = alter.queue.table(id);
             work.rewrite = true;
             work.computed += 1;
+        }
+        if change == Conversion::Compute && self.relation(id).has_heap() {
+            self.verify_conversion(alter, id, &column, data_type, using)?;
         }
         // Without COLLATE the column gets the type's own collation, whatever it had before.
         let new_collation: Option<Name> = collation.map(|c| plain(c).as_str().into());
@@ -144,6 +156,77 @@ impl Run<'_> {
             }
         });
         Ok(())
+    }
+
+    /// A value that the new type cannot hold, or its domain does not allow, stops the rewrite.
+    fn verify_conversion(
+        &mut self,
+        alter: &mut Alter<'_>,
+        id: RelationId,
+        column: &Column,
+        to: &ColumnType,
+        using: Option<&Expr>,
+    ) -> Outcome {
+        if self.catalog.has_domain_constraints(to) {
+            self.verify_domain(alter, id, &Column { data_type: to.clone(), ..column.clone() })?;
+        }
+        let base = self.catalog.base_type(to);
+        let from = self.catalog.base_type(&column.data_type);
+        let text = |t: &ColumnType| matches!(t.builtin_name(), Some("text" | "varchar" | "bpchar" | "name"));
+        let written = match &base.id {
+            TypeId::Builtin(builtin) => builtin.display,
+            _ => &to.written,
+        };
+        let otherwise = if text(&base) && !base.array {
+            let length = base.modifiers.first().map(|n| format!("({n})")).unwrap_or_default();
+            SqlError::new(
+                sqlstate::STRING_DATA_RIGHT_TRUNCATION,
+                format!("value too long for type {written}{length}"),
+            )
+        } else if text(&from) {
+            SqlError::new(
+                sqlstate::INVALID_TEXT_REPRESENTATION,
+                format!("invalid input syntax for type {written}"),
+            )
+        } else {
+            let what = if base.builtin_name() == Some("numeric") {
+                "numeric field overflow".to_owned()
+            } else {
+                format!("{written} out of range")
+            };
+            SqlError::new(sqlstate::NUMERIC_VALUE_OUT_OF_RANGE, what)
+        };
+        if !self.may_fail(&from, &base, using) {
+            return Ok(());
+        }
+        let condition = Condition::Converts {
+            relation: id,
+            column: column.name.clone(),
+            using: using.cloned().map(Rc::new),
+            to: to.clone(),
+        };
+        alter.queue.verify(id, ScanReason::Constraint, condition, otherwise);
+        Ok(())
+    }
+
+    /// Whether some value of the old type is none of the new: strings get shorter, numbers smaller, texts are read.
+    fn may_fail(&self, from: &ColumnType, to: &ColumnType, using: Option<&Expr>) -> bool {
+        let rank = |t: &ColumnType| match t.builtin_name() {
+            Some("int2") => Some(1),
+            Some("int4") => Some(2),
+            Some("int8") => Some(3),
+            Some("float4" | "float8" | "numeric") => Some(4),
+            _ => None,
+        };
+        match to.builtin_name() {
+            Some("varchar" | "bpchar") => !to.modifiers.is_empty() && using.is_none(),
+            Some("numeric") => !to.modifiers.is_empty(),
+            Some("int2" | "int4" | "int8") => match rank(from) {
+                Some(old) => rank(to).is_some_and(|new| new < old),
+                None => using.is_some(),
+            },
+            _ => false,
+        }
     }
 
     /// What USING makes of the old value: a bare column and casts of it are understood, everything else computes.
@@ -194,6 +277,9 @@ impl Run<'_> {
                 }
                 ObjectClass::Relation => self.remember_relation(alter, dependent, &name)?,
                 ObjectClass::Constraint => self.remember_constraint(alter, Oid(dependent.oid), dependent),
+                ObjectClass::Statistics if !alter.readd.statistics.contains(&id) => {
+                    alter.readd.statistics.push(id);
+                }
                 ObjectClass::Policy => {
                     let detail = format!("{} depends on column \"{name}\"", self.describe(dependent));
                     return Err(in_the_way(
@@ -298,6 +384,9 @@ impl Run<'_> {
         }
         for (owner, constraint) in &readd.checks {
             self.remove_constraint(*owner, constraint.oid);
+        }
+        for table in &readd.statistics {
+            self.lock(*table, LockMode::ShareUpdateExclusive);
         }
         for (table, index, constraint) in &readd.indexes {
             self.lock(index.id, LockMode::AccessExclusive);

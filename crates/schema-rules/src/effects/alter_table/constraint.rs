@@ -179,6 +179,7 @@ impl Run<'_> {
             let mode = if enforced { LockMode::ShareRowExclusive } else { LockMode::AccessExclusive };
             self.lock(key.referenced, mode);
             if enforced {
+                self.lock(alter.table, mode);
                 alter.queue.table(alter.table).foreign_keys.push((constraint.name.clone(), Rc::new(key)));
             }
         }

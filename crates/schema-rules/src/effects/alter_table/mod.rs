@@ -122,6 +122,7 @@ impl Run<'_> {
         let lock = self.alter_lock_level(&relation, statement);
         self.lock(relation.id, lock);
         self.fits_keyword(&relation, statement.keyword)?;
+        self.not_in_use(&relation, &format!("ALTER {}", statement.keyword.as_str()))?;
         let mut alter = Alter {
             table: relation.id,
             only: statement.only,
@@ -204,7 +205,7 @@ impl Run<'_> {
                 self.drop_column(alter, column, *if_exists, *behavior)
             }
             A::AlterColumn { column, change } => self.alter_column(alter, column, change),
-            A::AlterColumnNumber { change, .. } => self.alter_index_column(alter, change),
+            A::AlterColumnNumber { number, change } => self.alter_index_column(alter, *number, change),
             A::AddConstraint(constraint) => {
                 let adding = alter.adding();
                 self.add_constraint(alter.table, constraint, adding, &mut alter.queue)
@@ -256,9 +257,22 @@ impl Run<'_> {
         use ColumnChange as C;
         use RelationKind as R;
         let permitted = match (&relation.kind, action) {
-            (R::Table, _) => true,
+            _ if relation.assumed => true,
             (R::PartitionedTable(_), A::SetLogged(_)) => self.version < PgVersion::V18,
-            (R::PartitionedTable(_) | R::ForeignTable, _) => true,
+            (R::PartitionedTable(_), A::SetAccessMethod(_)) if self.version < PgVersion::V17 => {
+                return Err(SqlError::new(
+                    sqlstate::WRONG_OBJECT_TYPE,
+                    "cannot change access method of a partitioned table",
+                ));
+            }
+            (R::Table, A::AttachPartition { .. }) if self.version >= PgVersion::V18 => false,
+            (R::Table, A::AttachPartition { .. }) => {
+                return Err(SqlError::new(
+                    sqlstate::INVALID_OBJECT_DEFINITION,
+                    format!("table \"{}\" is not partitioned", relation.name),
+                ));
+            }
+            (R::Table | R::PartitionedTable(_) | R::ForeignTable, _) => true,
             (_, A::OwnerTo(_)) => true,
             (R::View(_), A::SetOptions(_) | A::ResetOptions(_)) => true,
             (R::View(_), A::AlterColumn { change: C::SetDefault(_) | C::DropDefault, .. }) => true,

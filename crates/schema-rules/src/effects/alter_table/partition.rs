@@ -14,8 +14,8 @@ use crate::catalog::{
 };
 use crate::effects::condition::Condition;
 use crate::effects::constraint::Adding;
-use crate::effects::index::{IndexBuild, IndexSpec};
-use crate::effects::partition::{bound, bound_conjuncts, is_not_null_of, keys_to_partition};
+use crate::effects::index_definition::{IndexBuild, IndexSpec};
+use crate::effects::partition::{bound, bound_conjuncts, bound_fits, is_not_null_of, keys_to_partition};
 use crate::effects::run::{Outcome, Run};
 use crate::effects::{ScanReason, Step};
 use crate::error::{SqlError, sqlstate};
@@ -57,6 +57,7 @@ impl Run<'_> {
             return Err(self.second_default(&child.name, default));
         }
         self.fits_below(&parent, &child)?;
+        bound_fits(&parent, &bound)?;
         self.bound_is_free(&parent, &child.name, &bound)?;
         self.enter_below(&parent, child.id, DependencyKind::Auto);
         let child_bound = bound.clone();
@@ -310,7 +311,9 @@ impl Run<'_> {
 
     fn same_index(&self, part: &Relation, table: &Relation, spec: &IndexSpec, index: RelationId) -> bool {
         let wanted = self.translated(spec, table, part);
-        self.relation(index).as_index().is_some_and(|i| crate::effects::index::same_definition(i, &wanted))
+        self.relation(index)
+            .as_index()
+            .is_some_and(|i| crate::effects::index_definition::same_definition(i, &wanted))
     }
 
     /// A partitioned index is valid once every partition has a valid part (`validatePartitionedIndex`).
@@ -379,6 +382,7 @@ impl Run<'_> {
             }
             DetachMode::Plain => self.still_refers_to(&child)?,
         }
+        self.leave_references(&parent, child.id);
         self.detach_finalize(&parent, child.id)
     }
 
@@ -386,6 +390,9 @@ impl Run<'_> {
     fn still_refers_to(&mut self, child: &Relation) -> Outcome {
         for (owner, name, key) in keys_to_partition(self.catalog, self.version, child) {
             self.lock(owner, LockMode::Share);
+            if self.relation(owner).has_heap() {
+                self.scan(owner, ScanReason::Constraint);
+            }
             let otherwise = SqlError::new(
                 sqlstate::FOREIGN_KEY_VIOLATION,
                 format!("removing partition \"{}\" violates foreign key constraint \"{name}\"", child.name),
@@ -395,6 +402,20 @@ impl Run<'_> {
             self.check(condition, otherwise)?;
         }
         Ok(())
+    }
+
+    /// The triggers on the partition of those who refer to the partitioned table go.
+    fn leave_references(&mut self, parent: &Relation, child: RelationId) {
+        let referencing: Vec<RelationId> =
+            self.catalog.referencing(parent.id).map(|(owner, _, _)| owner.id).collect();
+        for dependency in self.catalog.dependents_of(ObjectAddress::relation(child)) {
+            let foreign = dependency.dependent.class == crate::catalog::ObjectClass::Constraint
+                && dependency.referenced == ObjectAddress::relation(child)
+                && self.owner_of(dependency.dependent).is_some_and(|owner| referencing.contains(&owner));
+            if foreign {
+                self.catalog.record(crate::catalog::Change::Forget(dependency));
+            }
+        }
     }
 
     fn pending(&self, child: &Relation, parent: &Relation) -> SqlError {

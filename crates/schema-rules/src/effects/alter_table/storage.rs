@@ -52,8 +52,10 @@ impl Run<'_> {
                 self.catalog.change_relation(table, |r| r.row_security = *on);
                 Ok(())
             }
-            A::OwnerTo(_) => {
-                self.change_owner(table);
+            A::OwnerTo(owner) => {
+                self.role_exists(owner)?;
+                self.change_owner(table, &owner.as_str().into());
+                self.work_on_catalogs();
                 Ok(())
             }
             _ => {
@@ -64,6 +66,7 @@ impl Run<'_> {
     }
 
     fn set_tablespace(&mut self, alter: &mut Alter<'_>, name: &Ident) -> Outcome {
+        self.tablespace_exists(name)?;
         let relation = self.relation(alter.table);
         let current = relation.tablespace.as_deref().unwrap_or("pg_default");
         if current == name.as_str() {
@@ -82,6 +85,7 @@ impl Run<'_> {
     fn set_access_method(&mut self, alter: &mut Alter<'_>, method: Option<&str>) -> Outcome {
         let relation = self.relation(alter.table);
         let method = method.unwrap_or(DEFAULT_ACCESS_METHOD);
+        self.table_method_exists(method)?;
         if relation.access_method.as_deref().unwrap_or(DEFAULT_ACCESS_METHOD) == method {
             return Ok(());
         }
@@ -130,6 +134,9 @@ impl Run<'_> {
         }
         if relation.has_heap() {
             alter.queue.table(alter.table).rewrite = true;
+        }
+        if relation.as_sequence().is_some() {
+            self.work(alter.table, WorkKind::NewSequenceFile);
         }
         self.catalog.change_relation(alter.table, |r| r.persistence = wanted);
         let indexes: Vec<RelationId> = self.catalog.indexes_of(alter.table).map(|i| i.id).collect();
@@ -263,18 +270,20 @@ impl Run<'_> {
     }
 
     /// Indexes and owned sequences belong to whom their table belongs to.
-    fn change_owner(&mut self, table: RelationId) {
+    pub(in crate::effects) fn change_owner(&mut self, table: RelationId, owner: &Name) {
         let relation = self.relation(table);
+        self.catalog.change_relation(table, |r| r.owner = Some(owner.clone()));
         let indexes: Vec<RelationId> = self.catalog.indexes_of(table).map(|i| i.id).collect();
         for index in indexes {
             self.lock(index, LockMode::AccessExclusive);
+            self.catalog.change_relation(index, |r| r.owner = Some(owner.clone()));
         }
         if matches!(relation.kind, RelationKind::Table | RelationKind::PartitionedTable(_)) {
             for sequence in self.owned_sequences(&relation) {
                 self.lock(sequence, LockMode::AccessExclusive);
+                self.catalog.change_relation(sequence, |r| r.owner = Some(owner.clone()));
             }
         }
-        self.work_on_catalogs();
     }
 
     pub(super) fn enable_triggers(

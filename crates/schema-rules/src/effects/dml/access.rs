@@ -8,6 +8,7 @@ use lock_table::LockMode;
 use sql_syntax::ast::{BinaryOp, Expr, ExprKind, FromItem, JoinCondition, Query, Select};
 
 use crate::catalog::{BoundValue, Catalog, IndexKeyValue, PartitionBound, Relation, RelationId};
+use crate::effects::condition::Affected;
 use crate::effects::run::Run;
 use crate::expression::{bare_column, compare_constants, conjuncts};
 
@@ -24,6 +25,8 @@ pub(super) struct Source<'q> {
     pub(super) restricted: bool,
     /// The statement's target: what becomes of it is noted elsewhere.
     pub(super) written: bool,
+    /// Which of its rows the query returns, if it is the only table.
+    pub(super) affected: Affected<'q>,
 }
 
 /// What a query wants of its rows.
@@ -101,6 +104,7 @@ impl<'q> Source<'q> {
             shape: None,
             restricted: false,
             written: false,
+            affected: Affected::Some,
         }
     }
 
@@ -117,6 +121,12 @@ impl<'q> Source<'q> {
     /// Whether it is no table but the result of a query.
     pub(super) fn is_result(&self) -> bool {
         self.relation == RelationId(0)
+    }
+
+    /// Whether anything says that not all of its rows are wanted.
+    pub(super) fn is_restricted(&self) -> bool {
+        let stops = self.shape.is_some_and(|s| s.stops_early || s.ordered_by.is_some());
+        self.restricted || stops || !self.conditions.is_empty()
     }
 
     /// Takes over the conditions of a query.
@@ -239,7 +249,8 @@ fn joins_found(catalog: &Catalog, sources: &[Source<'_>], found: &[bool], at: us
         if let ExprKind::InSubquery { operand, query, negated: false } = &condition.kind {
             // A semijoin with few rows looks them up.
             let column = source.owns(operand, relation).then(|| bare_column(operand)).flatten();
-            return column.is_some_and(|c| leads_an_index(catalog, relation, c)) && is_restricted(query);
+            return column.is_some_and(|c| leads_an_index(catalog, relation, c))
+                && finds_few(query, sources, found);
         }
         let ExprKind::Binary { left, op: BinaryOp::Eq, right } = &condition.kind else { return false };
         let (own, other) = match (source.owns(left, relation), source.owns(right, relation)) {
@@ -265,11 +276,25 @@ fn joins_found(catalog: &Catalog, sources: &[Source<'_>], found: &[bool], at: us
     })
 }
 
-/// Whether a subquery compares some column with a constant for equality, or stops early.
-fn is_restricted(query: &Query) -> bool {
+/// Whether a subquery stops early, or finds its rows by an index.
+fn finds_few(query: &Query, sources: &[Source<'_>], found: &[bool]) -> bool {
     let sql_syntax::ast::QueryBody::Select(select) = &query.body else { return false };
-    let equality = |c: &&Expr| matches!(&c.kind, ExprKind::Binary { left, op: BinaryOp::Eq, right } if is_constant(left) || is_constant(right));
-    query.limit.is_some() || select.filter.iter().flat_map(conjuncts).any(|c| equality(&c))
+    let by_index = |item: &FromItem| match item {
+        FromItem::Table { table, alias, .. } => {
+            let called = alias.as_ref().map_or(&table.name.name.text, |a| &a.name.text);
+            sources.iter().zip(found).any(|(s, found)| *found && s.is_called(called))
+        }
+        _ => false,
+    };
+    query.limit.is_some() || !select.from.is_empty() && select.from.iter().all(by_index)
+}
+
+/// Whether a view's query leaves rows of its tables out.
+pub(super) fn restricts(query: &Query) -> bool {
+    match &query.body {
+        sql_syntax::ast::QueryBody::Select(select) => query.limit.is_some() || select.filter.is_some(),
+        _ => query.limit.is_some(),
+    }
 }
 
 impl Run<'_> {

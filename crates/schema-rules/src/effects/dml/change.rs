@@ -3,15 +3,17 @@
 use lock_table::LockMode;
 use sql_syntax::ast::{
     Assignment, ConflictAction, Delete, Expr, ExprKind, FromItem, Insert, Literal, Merge, MergeAction,
-    ObjectName, Query, QueryBody, Update, With,
+    MergeWhen, ObjectName, Query, QueryBody, Update, With,
 };
 
 use super::Analysis;
 use super::access::{self, Source};
-use crate::catalog::{IndexKeyValue, Relation, RelationId, TypeId};
-use crate::effects::WorkKind;
+use super::written::{affected, assigned, given};
+use crate::catalog::{ColumnNumber, IndexKeyValue, Relation, RelationId, TypeId};
+use crate::effects::condition::{Affected, Written};
 use crate::effects::references::sequence_argument;
 use crate::effects::run::{Outcome, Run};
+use crate::effects::{ScanReason, WorkKind};
 use crate::error::{SqlError, sqlstate};
 use crate::expression::{conjuncts, walk};
 
@@ -27,6 +29,9 @@ impl Run<'_> {
         }
         if let Some(source) = &statement.source {
             self.analyse_query(source, LockMode::AccessShare, &mut analysis)?;
+        }
+        if let Some(conflict) = &statement.on_conflict {
+            self.arbiter_exists(&table, &conflict.target)?;
         }
         let conflict = statement.on_conflict.as_ref().map(|c| &c.action);
         if let Some(ConflictAction::Update { assignments, filter }) = conflict {
@@ -48,18 +53,21 @@ impl Run<'_> {
             return Ok(());
         }
         if let Some(source) = &statement.source {
-            self.use_sequences(source);
+            self.use_sequences(source)?;
         }
         self.default_sequences(&table, statement, rows.as_deref());
+        let written = rows.as_deref().map(|rows| Written::Rows(given(&table, statement, rows)));
         self.not_null_columns_filled(&table, statement, rows.as_deref())?;
+        if let Some(written) = &written {
+            self.rows_are_valid(&table, written, conflict.is_some())?;
+        }
         if matches!(conflict, Some(ConflictAction::Nothing)) {
             // Whether a row goes in at all is up to the data.
             self.lock_indexes(table.id, WRITE);
             self.work(table.id, WorkKind::Load);
             return Ok(());
         }
-        self.insert_into(&table, statement, rows.as_deref())?;
-        Ok(())
+        self.insert_into(&table, statement, rows.as_deref(), written.as_ref())
     }
 
     /// Values for columns that compute their own.
@@ -91,7 +99,13 @@ impl Run<'_> {
         table.rules.iter().any(|r| r.enabled && r.definition.instead && r.definition.event == event)
     }
 
-    fn insert_into(&mut self, table: &Relation, statement: &Insert, rows: Option<&[&Vec<Expr>]>) -> Outcome {
+    fn insert_into(
+        &mut self,
+        table: &Relation,
+        statement: &Insert,
+        rows: Option<&[&Vec<Expr>]>,
+        written: Option<&Written<'_>>,
+    ) -> Outcome {
         self.lock_indexes(table.id, WRITE);
         let count = rows.map(|r| r.len() as u64);
         let mut receivers = vec![table.id];
@@ -108,8 +122,7 @@ impl Run<'_> {
                 self.work(id, WorkKind::Rows { count, written: true });
             }
         }
-        self.check_references_of_new_rows(table, statement, rows);
-        Ok(())
+        self.check_references_of_new_rows(table, statement, rows, written)
     }
 
     /// A row that is put straight into a partition is compared with its bound, which is kept together with the
@@ -185,12 +198,22 @@ impl Run<'_> {
 
     /// The partitions on the way of one row, or nothing if its key is no constant.
     fn route(&self, table: &Relation, statement: &Insert, row: &[Expr]) -> Outcome<Option<Vec<RelationId>>> {
+        self.route_by(table, &|relation, number| {
+            value_of(table, statement, row, &relation.column_at(number)?.name)
+        })
+    }
+
+    /// The partitions on the way of a row whose key columns have these values.
+    pub(super) fn route_by<'v>(
+        &self,
+        table: &Relation,
+        value: &dyn Fn(&Relation, ColumnNumber) -> Option<&'v Expr>,
+    ) -> Outcome<Option<Vec<RelationId>>> {
         let mut path = Vec::new();
         let mut current = self.relation(table.id);
         while let Some(key) = current.partition_key() {
             let Some(IndexKeyValue::Column(number)) = key.keys.first() else { return Ok(None) };
-            let Some(column) = current.column_at(*number) else { return Ok(None) };
-            let Some(value) = value_of(table, statement, row, &column.name) else { return Ok(None) };
+            let Some(value) = value(&current, *number) else { return Ok(None) };
             if !matches!(value.kind, ExprKind::Literal(_) | ExprKind::Cast { .. }) {
                 return Ok(None);
             }
@@ -252,6 +275,7 @@ impl Run<'_> {
         }
         for sequence in sequences {
             self.lock(sequence, WRITE);
+            self.note_call(sequence);
         }
     }
 
@@ -274,8 +298,22 @@ impl Run<'_> {
         if self.is_replaced(&table, "update") {
             return Ok(());
         }
-        self.write_rows(&analysis, statement.filter.is_none() && statement.from.is_empty());
-        self.references_of_changed_rows(&table, &statement.assignments, statement.filter.as_ref())
+        if let Some(cursor) = &statement.current_of {
+            self.cursor_exists(cursor)?;
+        }
+        let joined = !statement.from.is_empty() || statement.current_of.is_some();
+        let affected = affected(statement.filter.as_ref(), joined);
+        self.write_rows(&analysis, &table, affected);
+        let written = Written::Changed { assignments: assigned(&table, &statement.assignments), affected };
+        let known: Vec<RelationId> =
+            analysis.sources.iter().filter(|s| s.written).flat_map(|s| self.live_partitions(s)).collect();
+        for id in self.moves(&table, &written, &known)? {
+            self.lock(id, WRITE);
+            self.lock_indexes(id, WRITE);
+            self.work(id, WorkKind::Rows { count: None, written: true });
+        }
+        self.rows_are_valid(&table, &written, false)?;
+        self.references_of_changed_rows(&table, &statement.assignments, affected, Some(&written))
     }
 
     pub(in crate::effects) fn delete(&mut self, statement: &Delete) -> Outcome {
@@ -292,8 +330,13 @@ impl Run<'_> {
         if self.is_replaced(&table, "delete") {
             return Ok(());
         }
-        self.write_rows(&analysis, statement.filter.is_none() && statement.using.is_empty());
-        self.references_of_deleted_rows(&table, statement.filter.as_ref())
+        if let Some(cursor) = &statement.current_of {
+            self.cursor_exists(cursor)?;
+        }
+        let joined = !statement.using.is_empty() || statement.current_of.is_some();
+        let affected = affected(statement.filter.as_ref(), joined);
+        self.write_rows(&analysis, &table, affected);
+        self.references_of_deleted_rows(&table, affected)
     }
 
     pub(in crate::effects) fn merge(&mut self, statement: &Merge) -> Outcome {
@@ -315,13 +358,23 @@ impl Run<'_> {
         }
         self.lock_below_views(&mut analysis)?;
         self.plan(&analysis);
-        self.write_rows(&analysis, false);
+        let affected = Affected::Some;
+        // Rows that match are there, or the statement would not be written; whether any do not is up to the data.
+        if statement.clauses.iter().any(|c| c.when == MergeWhen::Matched) {
+            self.write_rows(&analysis, &table, affected);
+        } else {
+            if statement.clauses.iter().any(|c| c.when == MergeWhen::NotMatchedBySource) {
+                // Rows that nothing matches are found by reading all.
+                self.scan(table.id, ScanReason::Query);
+            }
+            self.work(table.id, WorkKind::Load);
+        }
         for clause in &statement.clauses {
             match &clause.action {
                 MergeAction::Update(assignments) => {
-                    self.references_of_changed_rows(&table, assignments, None)?
+                    self.references_of_changed_rows(&table, assignments, affected, None)?
                 }
-                MergeAction::Delete => self.references_of_deleted_rows(&table, None)?,
+                MergeAction::Delete => self.references_of_deleted_rows(&table, affected)?,
                 MergeAction::Insert { .. } | MergeAction::Nothing => {}
             }
         }
@@ -440,7 +493,9 @@ impl Run<'_> {
     }
 
     /// Notes the reading and writing of the target, on each of its partitions.
-    fn write_rows(&mut self, analysis: &Analysis<'_>, all: bool) {
+    fn write_rows(&mut self, analysis: &Analysis<'_>, table: &Relation, affected: Affected<'_>) {
+        let all = matches!(affected, Affected::All);
+        let finds = self.facts.any_row(self.catalog, table.id, affected) != Some(false);
         let ways = access::ways(self.catalog, &analysis.sources);
         for (source, scans) in analysis.sources.iter().zip(ways) {
             if !source.written || source.is_result() {
@@ -450,10 +505,10 @@ impl Run<'_> {
                 if !self.relation(id).has_heap() {
                     continue;
                 }
-                let kind = if scans {
-                    WorkKind::Update { all }
-                } else {
-                    WorkKind::Rows { count: None, written: true }
+                let kind = match (scans, finds) {
+                    (true, true) => WorkKind::Update { all },
+                    (true, false) => WorkKind::Scan(ScanReason::Query),
+                    (false, written) => WorkKind::Rows { count: None, written },
                 };
                 self.work(id, kind);
             }
@@ -462,7 +517,7 @@ impl Run<'_> {
 
     /// An enum label that was added in this transaction cannot be used before it commits.
     fn usable_labels(&self, table: &Relation, values: &[Expr]) -> Outcome {
-        for (oid, label) in &self.session.uncommitted_labels {
+        for (oid, label) in &self.session.transaction.uncommitted_labels {
             let Some(def) = self.catalog.type_def(*oid) else { continue };
             let uses_type =
                 table.live_columns().any(|c| matches!(c.data_type.id, TypeId::User(other) if other == *oid));

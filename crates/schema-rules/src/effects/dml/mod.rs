@@ -8,6 +8,7 @@
 mod access;
 mod change;
 mod referential;
+mod written;
 
 use lock_table::LockMode;
 use sql_syntax::ast::{
@@ -17,6 +18,7 @@ use sql_syntax::ast::{
 
 use self::access::Source;
 use super::WorkKind;
+use super::condition::Affected;
 use super::references::sequence_argument;
 use super::run::{Outcome, Run, is_system};
 use crate::catalog::{Relation, RelationId, RelationKind};
@@ -32,8 +34,8 @@ pub(super) struct Analysis<'q> {
     large_ctes: Vec<&'q str>,
     /// The tables that are read, with what is known about how.
     sources: Vec<Source<'q>>,
-    /// Views whose tables are still to be locked.
-    views: Vec<(RelationId, LockMode)>,
+    /// Views whose tables are still to be locked, with their place among the sources.
+    views: Vec<(RelationId, LockMode, usize)>,
 }
 
 impl Run<'_> {
@@ -42,7 +44,22 @@ impl Run<'_> {
         let analysis = self.analyse(query)?;
         self.usable_casts(query)?;
         self.plan(&analysis);
-        self.use_sequences(query);
+        self.populated(&analysis)?;
+        self.use_sequences(query)
+    }
+
+    /// A materialised view that nobody has filled cannot be read.
+    fn populated(&self, analysis: &Analysis<'_>) -> Outcome {
+        for source in analysis.sources.iter().filter(|s| !s.is_result()) {
+            let relation = self.relation(source.relation);
+            if let RelationKind::MaterializedView { populated: false, .. } = relation.kind {
+                return Err(SqlError::new(
+                    sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                    format!("materialized view \"{}\" has not been populated", relation.name),
+                )
+                .hint("Use the REFRESH MATERIALIZED VIEW command."));
+            }
+        }
         Ok(())
     }
 
@@ -53,7 +70,12 @@ impl Run<'_> {
             if let ExprKind::Cast { operand, to } = &part.kind
                 && let ExprKind::Literal(sql_syntax::ast::Literal::String(text)) = &operand.kind
                 && let crate::catalog::TypeId::User(oid) = self.catalog.resolve_type(self.session, to).id
-                && self.session.uncommitted_labels.iter().any(|(t, label)| *t == oid && **label == **text)
+                && self
+                    .session
+                    .transaction
+                    .uncommitted_labels
+                    .iter()
+                    .any(|(t, label)| *t == oid && **label == **text)
             {
                 unsafe_label.get_or_insert_with(|| (text.clone(), to.name.clone()));
             }
@@ -68,6 +90,12 @@ impl Run<'_> {
     pub(super) fn lock_named(&mut self, query: &Query) -> Outcome {
         let mut analysis = Analysis::default();
         self.analyse_query(query, LockMode::AccessShare, &mut analysis)
+    }
+
+    /// Locks what the subqueries of an expression name.
+    pub(super) fn lock_expression(&mut self, expression: &Expr) -> Outcome {
+        let mut analysis = Analysis::default();
+        self.analyse_expr(expression, &mut analysis)
     }
 
     /// Locks what a query reads without running it (PREPARE).
@@ -142,6 +170,13 @@ impl Run<'_> {
             }
         }
         self.columns_exist(query, select, &analysis.sources[first..])?;
+        if let ([FromItem::Table { .. }], [source]) = (select.from.as_slice(), &mut analysis.sources[first..])
+        {
+            source.affected = match &select.filter {
+                Some(filter) => Affected::Where(filter),
+                None => Affected::All,
+            };
+        }
         let sorted = access::Shape::of(query, select);
         for source in &mut analysis.sources[first..] {
             source.filter(select.filter.as_ref(), &select.from);
@@ -194,7 +229,7 @@ impl Run<'_> {
             return Ok(());
         }
         let relations: Vec<_> = sources.iter().filter_map(|s| self.catalog.relation(s.relation)).collect();
-        if relations.iter().any(|r| r.assumed) {
+        if relations.iter().any(|r| r.assumed || r.as_sequence().is_some()) {
             return Ok(());
         }
         let mut names = Vec::new();
@@ -292,8 +327,7 @@ impl Run<'_> {
         analysis: &mut Analysis<'q>,
     ) {
         if relation.as_view().is_some() && !relation.has_heap() {
-            analysis.views.push((relation.id, mode));
-            return;
+            analysis.views.push((relation.id, mode, analysis.sources.len()));
         }
         let alias = alias.map_or_else(|| relation.name.to_string(), str::to_owned);
         let mut source = Source::new(relation.id, alias, mode, only);
@@ -314,20 +348,22 @@ impl Run<'_> {
     /// The tables of a view's query are locked when the view is replaced by it.
     fn lock_below_views(&mut self, analysis: &mut Analysis<'_>) -> Outcome {
         let mut next = 0;
-        while let Some((view, mode)) = analysis.views.get(next).copied() {
-            let reads = self.relation(view).as_view().map(|v| v.reads.clone()).unwrap_or_default();
+        while let Some((view, mode, at)) = analysis.views.get(next).copied() {
+            let Some(definition) = self.relation(view).as_view().cloned() else { break };
+            let reads = definition.reads.clone();
+            // How the view's query is combined with the outer conditions is the planner's affair: if either has any,
+            // an index is taken to be found.
+            let restricted = analysis.sources.get(at).is_some_and(Source::is_restricted)
+                || access::restricts(&definition.query);
             for id in reads {
                 let Some(relation) = self.catalog.relation(id).cloned() else { continue };
                 self.lock(id, mode);
+                let mut source = Source::new(id, relation.name.to_string(), mode, false);
+                source.restricted = restricted;
                 if relation.as_view().is_some() && !relation.has_heap() {
-                    analysis.views.push((id, mode));
-                } else {
-                    // How the view's query is combined with the outer conditions is the planner's affair: it is
-                    // taken to find an index.
-                    let mut source = Source::new(id, relation.name.to_string(), mode, false);
-                    source.restricted = true;
-                    analysis.sources.push(source);
+                    analysis.views.push((id, mode, analysis.sources.len()));
                 }
+                analysis.sources.push(source);
             }
             next += 1;
         }
@@ -355,27 +391,66 @@ impl Run<'_> {
                 }
                 if scans {
                     self.scan(id, super::ScanReason::Query);
-                } else {
-                    let written = source.mode == LockMode::RowShare;
+                }
+                let locks_rows = source.mode == LockMode::RowShare;
+                let written = locks_rows
+                    && self.facts.any_row(self.catalog, source.relation, source.affected) != Some(false);
+                if written || !scans {
                     self.work(id, WorkKind::Rows { count: None, written });
                 }
             }
         }
     }
 
-    /// `nextval` and its relatives open their sequence as for writing.
-    pub(super) fn use_sequences(&mut self, query: &Query) {
-        let mut names: Vec<ObjectName> = Vec::new();
+    /// `nextval` and its relatives open their sequence as for writing. `currval` and `lastval` know what this session
+    /// was given.
+    pub(super) fn use_sequences(&mut self, query: &Query) -> Outcome {
+        let mut calls: Vec<(&str, Option<ObjectName>)> = Vec::new();
         crate::expression::walk_query(query, &mut |part| {
-            if let ExprKind::Function(call) = &part.kind {
-                names.extend(sequence_argument(call));
+            if let ExprKind::Function(call) = &part.kind
+                && matches!(call.name.name.as_str(), "nextval" | "setval" | "currval" | "lastval")
+            {
+                calls.push((call.name.name.as_str(), sequence_argument(call)));
             }
         });
-        for name in names {
-            if let Some(sequence) = self.catalog.find(self.session, &name).map(|r| r.id) {
-                self.lock(sequence, LockMode::RowExclusive);
-                self.work(sequence, WorkKind::Rows { count: Some(1), written: true });
+        for (function, name) in calls {
+            let Some(name) = name else {
+                if function == "lastval" && !self.session.has_called_nextval && !self.session.assume_unknown {
+                    return Err(SqlError::new(
+                        sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                        "lastval is not yet defined in this session",
+                    ));
+                }
+                continue;
+            };
+            let Some(sequence) = self.catalog.find(self.session, &name).cloned() else {
+                if self.session.assume_unknown {
+                    continue;
+                }
+                return Err(SqlError::no_such_relation(super::run::plain(&name)));
+            };
+            self.lock(sequence.id, LockMode::RowExclusive);
+            let called = self.session.called_sequences.contains(&sequence.id);
+            if function == "currval" && !called && !self.session.assume_unknown {
+                return Err(SqlError::new(
+                    sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                    format!("currval of sequence \"{}\" is not yet defined in this session", sequence.name),
+                ));
             }
+            if function == "nextval" {
+                self.note_call(sequence.id);
+            } else if function == "setval" {
+                self.session.called_sequences.push(sequence.id);
+            }
+            self.work(sequence.id, WorkKind::Rows { count: Some(1), written: true });
+        }
+        Ok(())
+    }
+
+    pub(super) fn note_call(&mut self, sequence: RelationId) {
+        self.session.has_called_nextval = true;
+        if !self.session.called_sequences.contains(&sequence) {
+            self.session.called_sequences.push(sequence);
         }
     }
 
@@ -412,6 +487,13 @@ impl Run<'_> {
             return Ok(());
         }
         let relation = self.open(name, LockMode::RowExclusive)?;
+        let fresh = self.session.transaction.fresh_relations.contains(&relation.id);
+        if statement.freeze && !fresh {
+            return Err(SqlError::new(
+                sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "cannot perform COPY FREEZE because the table was not created or truncated in the current subtransaction",
+            ));
+        }
         for column in &statement.columns {
             self.column(relation.id, column)?;
         }

@@ -6,14 +6,16 @@
 //! if no index leads with the referencing column.
 
 use lock_table::LockMode;
-use sql_syntax::ast::{Assignment, Expr, ExprKind, Insert, Literal};
+use sql_syntax::ast::{Assignment, Expr, ExprKind, Insert, Literal, TriggerEvent};
 
 use super::access::leads_an_index;
 use super::change::value_of;
 use crate::catalog::{ColumnNumber, Constraint, ForeignKey, ReferentialAction, Relation, RelationId};
+use crate::effects::condition::{Affected, Written};
 use crate::effects::run::{Outcome, Run};
 use crate::effects::{ScanReason, WorkKind};
 use crate::error::{SqlError, sqlstate};
+use crate::version::PgVersion;
 
 impl Run<'_> {
     /// Rows that an INSERT brings in.
@@ -22,9 +24,17 @@ impl Run<'_> {
         table: &Relation,
         statement: &Insert,
         rows: Option<&[&Vec<Expr>]>,
-    ) {
+        written: Option<&Written<'_>>,
+    ) -> Outcome {
+        if self.session.is_replica {
+            return Ok(());
+        }
         for (constraint, key) in table.foreign_keys() {
-            if !constraint.enforced || !at_once(constraint) {
+            if !constraint.enforced {
+                continue;
+            }
+            if !self.at_once(constraint) {
+                self.put_off(table.id);
                 continue;
             }
             let given =
@@ -42,7 +52,27 @@ impl Run<'_> {
             };
             if looks_up {
                 self.look_up(key.referenced);
+                if let Some(written) = written {
+                    self.reference_holds(table, constraint, key, written)?;
+                }
             }
+        }
+        self.put_off_triggers(table, &TriggerEvent::Insert);
+        Ok(())
+    }
+
+    /// A constraint trigger that is deferred fires when the transaction commits.
+    fn put_off_triggers(&mut self, table: &Relation, event: &TriggerEvent) {
+        let same = |e: &TriggerEvent| std::mem::discriminant(e) == std::mem::discriminant(event);
+        let deferred = table.triggers.iter().any(|t| {
+            let definition = &t.definition;
+            t.enabled
+                && definition.constraint
+                && definition.attributes.initially_deferred == Some(true)
+                && definition.events.iter().any(same)
+        });
+        if deferred {
+            self.put_off(table.id);
         }
     }
 
@@ -65,15 +95,16 @@ impl Run<'_> {
         &mut self,
         table: &Relation,
         assignments: &[Assignment],
-        filter: Option<&Expr>,
+        affected: Affected<'_>,
+        written: Option<&Written<'_>>,
     ) -> Outcome {
-        if self.facts.any_row(self.catalog, table.id, filter) == Some(false) {
+        if self.session.is_replica || self.facts.any_row(self.catalog, table.id, affected) == Some(false) {
             return Ok(());
         }
-        let changed = self.changed_columns(table, assignments, filter);
+        let changed = self.changed_columns(table, assignments, affected);
         // Triggers fire in the order of their names, and those of keys that refer to the table come first
         // (`RI_ConstraintTrigger_a_…` before `RI_ConstraintTrigger_c_…`).
-        self.act_on_referencing(table, Some(&changed), filter)?;
+        self.act_on_referencing(table, Some(&changed), affected)?;
         for (constraint, key) in table.foreign_keys() {
             let nulled = |c: &ColumnNumber| {
                 assignments.iter().any(|a| {
@@ -83,22 +114,28 @@ impl Run<'_> {
             };
             // A key with NULL refers to nothing.
             let refers = key.match_full || !key.columns.iter().any(nulled);
-            if constraint.enforced
-                && at_once(constraint)
-                && refers
-                && key.columns.iter().any(|c| changed.contains(c))
-            {
-                self.look_up(key.referenced);
+            if !constraint.enforced || !refers || !key.columns.iter().any(|c| changed.contains(c)) {
+                continue;
+            }
+            if !self.at_once(constraint) {
+                self.put_off(table.id);
+                continue;
+            }
+            self.look_up(key.referenced);
+            if let Some(written) = written {
+                self.reference_holds(table, constraint, key, written)?;
             }
         }
+        self.put_off_triggers(table, &TriggerEvent::Update(Vec::new()));
         Ok(())
     }
 
-    pub(super) fn references_of_deleted_rows(&mut self, table: &Relation, filter: Option<&Expr>) -> Outcome {
-        if self.facts.any_row(self.catalog, table.id, filter) == Some(false) {
+    pub(super) fn references_of_deleted_rows(&mut self, table: &Relation, affected: Affected<'_>) -> Outcome {
+        if self.session.is_replica || self.facts.any_row(self.catalog, table.id, affected) == Some(false) {
             return Ok(());
         }
-        self.act_on_referencing(table, None, filter)
+        self.put_off_triggers(table, &TriggerEvent::Delete);
+        self.act_on_referencing(table, None, affected)
     }
 
     /// The columns that the assignments may change.
@@ -106,7 +143,7 @@ impl Run<'_> {
         &self,
         table: &Relation,
         assignments: &[Assignment],
-        filter: Option<&Expr>,
+        affected: Affected<'_>,
     ) -> Vec<ColumnNumber> {
         let mut changed = Vec::new();
         for assignment in assignments {
@@ -114,7 +151,7 @@ impl Run<'_> {
                 let Some(column) = table.column(name) else { continue };
                 let itself = crate::expression::bare_column(&assignment.value) == Some(&*column.name);
                 let known =
-                    self.facts.changes(self.catalog, table.id, column.number, &assignment.value, filter);
+                    self.facts.changes(self.catalog, table.id, column.number, &assignment.value, affected);
                 if !itself && known != Some(false) {
                     changed.push(column.number);
                 }
@@ -128,76 +165,98 @@ impl Run<'_> {
         &mut self,
         table: &Relation,
         changed: Option<&[ColumnNumber]>,
-        filter: Option<&Expr>,
+        affected: Affected<'_>,
     ) -> Outcome {
-        let referencing: Vec<(RelationId, Constraint, ForeignKey)> = self
-            .catalog
-            .referencing(table.id)
-            .filter(|(_, c, _)| c.enforced && c.parent.is_none())
-            .map(|(owner, c, key)| (owner.id, c.clone(), key.clone()))
-            .collect();
-        for (owner, constraint, key) in referencing {
+        for (owner, constraint, key) in self.referring_to(table.id) {
             if changed.is_some_and(|changed| !key.referenced_columns.iter().any(|c| changed.contains(c))) {
                 continue;
             }
             let action = if changed.is_some() { key.on_update } else { key.on_delete };
-            let refuses = matches!(action, ReferentialAction::NoAction);
-            if refuses && !at_once(&constraint) {
+            if action == ReferentialAction::NoAction && !self.at_once(&constraint) {
                 // Looked at when the transaction commits.
+                self.put_off(table.id);
                 continue;
             }
-            self.act_on(table, owner, &constraint, &key, action, filter)?;
-            let finds =
-                self.facts.still_referenced(self.catalog, table.id, &key, owner, filter) != Some(false);
-            if action == ReferentialAction::Cascade && changed.is_none() && owner != table.id && finds {
-                let below = self.relation(owner);
-                self.act_below(&below, 1)?;
+            let path = vec![(owner, key)];
+            self.act(table, table, &constraint, &path, action, affected)?;
+            if action == ReferentialAction::Cascade && changed.is_none() && owner != table.id {
+                self.act_below(table, &path, affected)?;
             }
         }
         Ok(())
     }
 
-    /// Rows that a cascade deletes may be referred to in turn. Which rows they are is not followed: nothing is refused.
-    fn act_below(&mut self, table: &Relation, depth: u8) -> Outcome {
-        const DEEPEST: u8 = 16;
-        let referencing: Vec<(RelationId, ForeignKey)> = self
-            .catalog
-            .referencing(table.id)
-            .filter(|(_, c, _)| c.enforced && c.parent.is_none())
-            .map(|(owner, _, key)| (owner.id, key.clone()))
-            .collect();
-        for (owner, key) in referencing {
-            self.search(owner, &key, key.on_delete);
-            if key.on_delete == ReferentialAction::Cascade && owner != table.id && depth < DEEPEST {
-                let below = self.relation(owner);
-                self.act_below(&below, depth + 1)?;
-            }
-        }
-        Ok(())
+    fn referring_to(&self, table: RelationId) -> Vec<(RelationId, Constraint, ForeignKey)> {
+        let referring = self.catalog.referencing(table).filter(|(_, c, _)| c.enforced && c.parent.is_none());
+        referring.map(|(owner, c, key)| (owner.id, c.clone(), key.clone())).collect()
     }
 
-    fn act_on(
+    /// Rows that a cascade deletes at the end of a path may be referred to in turn.
+    fn act_below(
         &mut self,
         table: &Relation,
-        owner: RelationId,
-        constraint: &Constraint,
-        key: &ForeignKey,
-        action: ReferentialAction,
-        filter: Option<&Expr>,
+        path: &[(RelationId, ForeignKey)],
+        affected: Affected<'_>,
     ) -> Outcome {
-        let refuses = matches!(action, ReferentialAction::NoAction | ReferentialAction::Restrict);
-        self.search(owner, key, action);
-        if refuses && self.facts.still_referenced(self.catalog, table.id, key, owner, filter) == Some(true) {
-            let owner = self.relation(owner);
-            return Err(SqlError::new(
-                sqlstate::FOREIGN_KEY_VIOLATION,
-                format!(
-                    "update or delete on table \"{}\" violates foreign key constraint \"{}\" on table \"{}\"",
-                    table.name, constraint.name, owner.name
-                ),
-            ));
+        const DEEPEST: usize = 16;
+        let Some((last, _)) = path.last() else { return Ok(()) };
+        if self.facts.still_referenced(self.catalog, table.id, path, affected) == Some(false) {
+            return Ok(());
+        }
+        let deleted_from = self.relation(*last);
+        for (owner, constraint, key) in self.referring_to(deleted_from.id) {
+            let action = key.on_delete;
+            let mut path = path.to_vec();
+            path.push((owner, key));
+            self.act(table, &deleted_from, &constraint, &path, action, affected)?;
+            if action == ReferentialAction::Cascade && owner != deleted_from.id && path.len() < DEEPEST {
+                self.act_below(table, &path, affected)?;
+            }
         }
         Ok(())
+    }
+
+    /// Looks for the rows that the last key of the path is about, and refuses or changes them.
+    fn act(
+        &mut self,
+        table: &Relation,
+        deleted_from: &Relation,
+        constraint: &Constraint,
+        path: &[(RelationId, ForeignKey)],
+        action: ReferentialAction,
+        affected: Affected<'_>,
+    ) -> Outcome {
+        let Some((owner, key)) = path.last() else { return Ok(()) };
+        self.search(*owner, key, action);
+        let finds = || self.facts.still_referenced(self.catalog, table.id, path, affected) == Some(true);
+        let owner = self.relation(*owner);
+        match action {
+            ReferentialAction::NoAction | ReferentialAction::Restrict if finds() => Err(SqlError::new(
+                if self.version >= PgVersion::V18 && action == ReferentialAction::Restrict {
+                    sqlstate::RESTRICT_VIOLATION
+                } else {
+                    sqlstate::FOREIGN_KEY_VIOLATION
+                },
+                format!(
+                    "update or delete on table \"{}\" violates foreign key constraint \"{}\" on table \"{}\"",
+                    deleted_from.name, constraint.name, owner.name
+                ),
+            )),
+            ReferentialAction::SetNull => {
+                let columns = key.columns.iter().filter_map(|c| owner.column_at(*c));
+                match columns.into_iter().find(|c| c.not_null) {
+                    Some(column) if finds() => Err(SqlError::new(
+                        sqlstate::NOT_NULL_VIOLATION,
+                        format!(
+                            "null value in column \"{}\" of relation \"{}\" violates not-null constraint",
+                            column.name, owner.name
+                        ),
+                    )),
+                    _ => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Looks for referring rows, to refuse or to change them.
@@ -220,9 +279,4 @@ impl Run<'_> {
             }
         }
     }
-}
-
-/// Whether a constraint is looked at when the statement ends, rather than the transaction.
-fn at_once(constraint: &Constraint) -> bool {
-    !constraint.initially_deferred
 }

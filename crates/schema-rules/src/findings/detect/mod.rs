@@ -55,7 +55,6 @@ impl Finding {
 /// A strong lock that the transaction holds already.
 #[derive(Clone, Debug)]
 pub(super) struct StrongLock {
-    pub(super) relation: RelationId,
     pub(super) name: String,
     pub(super) mode: LockMode,
     pub(super) taken_at: TextRange,

@@ -8,7 +8,7 @@ use crate::effects::TransactionRule;
 use crate::error::sqlstate;
 use crate::findings::safe;
 use crate::findings::words::{self, blocks, blocks_traffic};
-use crate::migrations::LockWait;
+use crate::migrations::{Grouping, LockWait};
 
 pub(super) fn detect(context: &Context<'_>, found: &mut Vec<Finding>) {
     fails(context, found);
@@ -27,13 +27,16 @@ fn fails(context: &Context<'_>, found: &mut Vec<Finding>) {
     let outside = matches!(context.effects.transaction, TransactionRule::OutsideOnly(_));
     if error.sqlstate == sqlstate::ACTIVE_SQL_TRANSACTION && outside {
         let mut finding = context.here("concurrently-in-transaction", error.message.clone());
-        if let Some(marker) = context.runner.opt_out.first() {
-            finding = finding.note(format!(
-                "{} puts the file into a transaction; `{marker}` takes it out",
-                context.runner.name
-            ));
+        let runner = context.runner;
+        if runner.grouping != Grouping::PerStatement {
+            finding = finding.note(match runner.opt_out.first() {
+                Some(marker) => {
+                    format!("{} puts the file into a transaction; `{marker}` takes it out", runner.name)
+                }
+                None => format!("{} puts the file into a transaction", runner.name),
+            });
         }
-        found.push(finding);
+        found.push(finding.safe(format!("{}\n{};", runner.alone, context.sql())));
         return;
     }
     let mut finding = context.here("fails", format!("{} (SQLSTATE {})", error.message, error.sqlstate));

@@ -19,7 +19,7 @@ fn every_statement_of_the_collection_is_understood_or_named() {
             named.push(name.clone());
         }
     }
-    assert_eq!(named, ["REASSIGN", "SECURITY LABEL", "IMPORT FOREIGN SCHEMA"]);
+    assert_eq!(named, ["SECURITY LABEL", "IMPORT FOREIGN SCHEMA"]);
 }
 
 #[test]

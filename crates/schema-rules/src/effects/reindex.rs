@@ -237,16 +237,6 @@ impl Run<'_> {
     /// five waits, of which the last two are for readers too.
     pub(super) fn reindex_concurrently(&mut self, table: RelationId, indexes: &[RelationId]) -> Outcome {
         let mode = LockMode::ShareUpdateExclusive;
-        if indexes.is_empty() {
-            // Only the TOAST table's index, which nobody uses, and the snapshots that are older than its copy.
-            self.steps.push(Step::SessionLock { relation: table, mode });
-            self.commit(false);
-            self.steps.push(Step::TakeSnapshot);
-            self.commit(false);
-            self.steps.push(Step::WaitForOlderSnapshots);
-            self.steps.push(Step::SessionUnlock { relation: table, mode });
-            return Ok(());
-        }
         let mut pairs = Vec::new();
         for id in indexes {
             let old = self.relation(*id);

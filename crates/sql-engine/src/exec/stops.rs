@@ -49,9 +49,11 @@ impl Stops {
         self.stored.clear();
     }
 
-    /// It has come to its end.
+    /// It has come to its end. Results that it had no use for are the next one's, of the same run of the task.
     pub(super) fn finish(&mut self) {
-        self.returned.clear();
+        if self.passed > 0 {
+            self.returned.clear();
+        }
         self.stored.clear();
     }
 }

@@ -273,6 +273,12 @@ impl Run<'_> {
             self.commit(safe);
             self.steps.push(Step::WaitForOlderSnapshots);
         }
+        if pairs.is_empty() {
+            // The TOAST table's index is alone, and snapshots older than its copy are waited for all the same.
+            self.steps.push(Step::TakeSnapshot);
+            self.commit(false);
+            self.steps.push(Step::WaitForOlderSnapshots);
+        }
         for (old, copy) in &pairs {
             self.swap_indexes(*old, *copy);
         }

@@ -2,7 +2,8 @@
 //!
 //! Sources: the tools' own code (sqlx 0.9, `sqlx-postgres/src/migrate.rs`; golang-migrate 4.19, `database/postgres`;
 //! dbmate 2.35, `pkg/driver/postgres`; refinery 0.9, `refinery_core/src/traits`; goose, `internal/dialect`; Flyway's and
-//! Atlas's documentation). Where a tool hashes a name into a lock's key, any number stands for it here.
+//! Atlas's documentation), not compared with the running tools. Where a tool hashes a name into a lock's key, any number
+//! stands for it here.
 
 /// What a runner sends.
 #[derive(Debug)]

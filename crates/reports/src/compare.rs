@@ -97,9 +97,7 @@ impl Comparison {
     /// The comparison for programs: every figure, the equal ones too. Equal inputs give equal bytes.
     #[must_use]
     pub fn json(&self) -> String {
-        let mut text = json::pretty(self);
-        text.push('\n');
-        text
+        json::document(self)
     }
 
     /// The comparison as a page for the terminal, 100 columns: what differs.

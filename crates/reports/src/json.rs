@@ -7,12 +7,12 @@ use crate::Report;
 /// A number that is not finite becomes `null`, as JSON has none.
 #[must_use]
 pub fn to_string(report: &Report) -> String {
-    let mut text = pretty(report);
-    text.push('\n');
-    text
+    document(report)
 }
 
-/// Plain data without maps of other keys than strings: its serialisation cannot fail.
-pub(crate) fn pretty(value: &impl serde::Serialize) -> String {
-    serde_json::to_string_pretty(value).unwrap_or_default()
+/// Indented, with a newline at its end. Plain data without maps of other keys than strings: it cannot fail.
+pub(crate) fn document(value: &impl serde::Serialize) -> String {
+    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
+    text.push('\n');
+    text
 }

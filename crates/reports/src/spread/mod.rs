@@ -177,9 +177,7 @@ impl Spread {
     /// The spread for programs. Equal spreads give equal bytes.
     #[must_use]
     pub fn json(&self) -> String {
-        let mut text = json::pretty(self);
-        text.push('\n');
-        text
+        json::document(self)
     }
 
     /// The spread as a page for the terminal, 100 columns.

@@ -27,11 +27,17 @@ struct Fleet {
 impl Fleet {
     /// The next instance, in turn, that takes requests.
     fn choose(&mut self) -> Option<ActorId> {
-        let count = self.instances.len();
-        let round = (self.next..count).chain(0..self.next.min(count));
-        let at = round.into_iter().find(|at| self.instances[*at].1)?;
-        self.next = at + 1;
-        Some(self.instances[at].0)
+        for _ in 0..self.instances.len() {
+            if self.next >= self.instances.len() {
+                self.next = 0;
+            }
+            let (instance, takes_requests) = self.instances[self.next];
+            self.next += 1;
+            if takes_requests {
+                return Some(instance);
+            }
+        }
+        None
     }
 }
 

@@ -103,7 +103,9 @@ pub fn run_before(loaded: &Loaded, mode: RunMode, onlooker: Onlooker) -> Result<
     let collector = Rc::new(RefCell::new(collector));
     let (taking, actors) = (Rc::clone(&collector), Rc::clone(&names));
     scheduler.log.observe(Box::new(move |at, actor: ActorId, event: &Event| {
-        taking.borrow_mut().take(at, actor, event);
+        if collect::is_collected(event) {
+            taking.borrow_mut().take(at, actor, event);
+        }
         if let Some(observer) = &observer {
             observer(at, actors.get(actor.0 as usize).map_or("", String::as_str), event);
         }

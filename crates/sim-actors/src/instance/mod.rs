@@ -25,7 +25,7 @@ use health::Health;
 pub use health::{Ejection, HealthCheck};
 use pool::{Pool, Running, Waiting};
 
-use crate::arrivals::SentText;
+use crate::arrivals::{Recorded, SentText};
 use crate::coordinator::attempt::Backoff;
 use crate::event::{Event, Failed};
 use crate::message::{Keys, Message};
@@ -142,12 +142,33 @@ impl AppInstance {
         self.version
     }
 
+    /// A request has arrived: it gets a connection, or a place in the queue.
+    fn receive(
+        &mut self,
+        (request, ordinal): (u32, u64),
+        keys: Keys,
+        recorded: Option<Recorded>,
+        cx: &mut Context<'_, Message, Event>,
+    ) {
+        let now = cx.now();
+        if let Some(connection) = self.pool.take_idle() {
+            cx.log(Event::Started { request, waited: Nanos::ZERO, queued: false });
+            self.pool.begin(connection, Running::new(request, ordinal, keys, recorded, now));
+            return self.proceed(connection, cx);
+        }
+        self.queue(Waiting { ordinal, ..Waiting::new(request, keys, recorded, now) }, cx);
+    }
+
     /// Gives a request a connection, or a place in the queue.
-    fn admit(&mut self, mut waiting: Waiting, cx: &mut Context<'_, Message, Event>) -> u64 {
+    fn admit(&mut self, waiting: Waiting, cx: &mut Context<'_, Message, Event>) -> u64 {
         if let Some(connection) = self.pool.take_idle() {
             self.begin(connection, waiting, cx);
             return 0;
         }
+        self.queue(waiting, cx)
+    }
+
+    fn queue(&mut self, mut waiting: Waiting, cx: &mut Context<'_, Message, Event>) -> u64 {
         cx.log(Event::Queued { request: waiting.request });
         waiting.ticket = self.pool.ticket();
         let ticket = waiting.ticket;
@@ -161,7 +182,7 @@ impl AppInstance {
     fn begin(&mut self, connection: usize, waiting: Waiting, cx: &mut Context<'_, Message, Event>) {
         let (waited, queued) = (cx.now() - waiting.queued, waiting.ticket != 0);
         cx.log(Event::Started { request: waiting.request, waited, queued });
-        self.pool.begin(connection, Running::new(waiting));
+        self.pool.begin(connection, Running::of(waiting));
         self.proceed(connection, cx);
     }
 
@@ -355,8 +376,7 @@ impl Actor<Message, Event> for AppInstance {
                     let (of, none) = ((request, ordinal), Nanos::ZERO);
                     return self.settle(of, none, none, Some(Failed::NotServed), cx);
                 }
-                let waiting = Waiting::new(request, keys, recorded, cx.now());
-                self.admit(Waiting { ordinal, ..waiting }, cx);
+                self.receive((request, ordinal), keys, recorded, cx);
             }
             Message::Completed { session, outcome } => self.completed(session, outcome, cx),
             Message::Connected { sessions, instead_of } => self.connected(sessions, instead_of, cx),

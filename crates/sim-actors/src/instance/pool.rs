@@ -49,9 +49,21 @@ pub(super) struct Running {
 }
 
 impl Running {
-    pub(super) fn new(waiting: Waiting) -> Self {
+    /// A request that has just arrived.
+    pub(super) fn new(
+        request: u32,
+        ordinal: u64,
+        keys: Keys,
+        recorded: Option<Recorded>,
+        arrived: Nanos,
+    ) -> Self {
+        Self { request, ordinal, keys, recorded, arrived, failures: 0, at: 0, own: Nanos::ZERO }
+    }
+
+    /// A request that has waited, or was tried before.
+    pub(super) fn of(waiting: Waiting) -> Self {
         let Waiting { request, ordinal, keys, recorded, arrived, failures, .. } = waiting;
-        Self { request, ordinal, keys, recorded, arrived, failures, at: 0, own: Nanos::ZERO }
+        Self { failures, ..Self::new(request, ordinal, keys, recorded, arrived) }
     }
 
     /// The times of its present step, if they were recorded.
@@ -77,31 +89,46 @@ impl Running {
     }
 }
 
-#[derive(Debug)]
+/// Most connections of a big pool are idle: what runs on the others stands elsewhere.
+#[derive(Clone, Copy, Debug)]
 struct Connection {
     session: SessionId,
-    running: Option<Running>,
+    /// The place of its request.
+    place: u32,
 }
+
+/// The place of no request.
+const NOWHERE: u32 = u32::MAX;
 
 /// The pool of one instance. A connection is idle, runs a request, or rolls one back.
 #[derive(Debug)]
 pub(super) struct Pool {
     connections: Vec<Connection>,
+    running: Vec<Option<Running>>,
+    /// Places for requests that nobody needs now.
+    free: Vec<u32>,
     /// The first of the sessions that it was opened with: their numbers follow one another as its connections do.
     first: u32,
     /// Where the sessions are whose number does not tell.
     strays: BTreeMap<SessionId, usize>,
     /// The connection used last is taken first, as most pools do.
-    idle: Vec<usize>,
+    idle: Vec<u32>,
     queue: VecDeque<Waiting>,
     next_ticket: u64,
 }
 
 impl Pool {
     pub(super) fn new(sessions: Vec<SessionId>) -> Self {
-        let (connections, strays, idle) = (Vec::new(), BTreeMap::new(), Vec::new());
-        let queue = VecDeque::new();
-        let mut pool = Self { connections, first: 0, strays, idle, queue, next_ticket: 1 };
+        let mut pool = Self {
+            connections: Vec::new(),
+            running: Vec::new(),
+            free: Vec::new(),
+            first: 0,
+            strays: BTreeMap::new(),
+            idle: Vec::new(),
+            queue: VecDeque::new(),
+            next_ticket: 1,
+        };
         pool.open(sessions);
         pool
     }
@@ -113,11 +140,14 @@ impl Pool {
             self.first = sessions.first().map_or(0, |session| session.0);
         }
         self.connections.reserve_exact(sessions.len());
+        self.idle.reserve_exact(sessions.len());
         for session in sessions {
-            self.connections.push(Connection { session, running: None });
+            self.connections.push(Connection { session, place: NOWHERE });
             self.find_again(self.connections.len() - 1);
         }
-        self.idle.extend((first..self.connections.len()).rev());
+        let added = (0..).take(self.connections.len()).skip(first);
+        let added: Vec<u32> = added.collect();
+        self.idle.extend(added.into_iter().rev());
     }
 
     /// Gives up every connection; nothing may run on them.
@@ -157,24 +187,32 @@ impl Pool {
 
     /// The session of a connection and the request that runs on it, if one does.
     pub(super) fn running(&mut self, connection: usize) -> Option<(SessionId, &mut Running)> {
-        let connection = self.connections.get_mut(connection)?;
-        Some((connection.session, connection.running.as_mut()?))
+        let Connection { session, place } = *self.connections.get(connection)?;
+        Some((session, self.running.get_mut(place as usize)?.as_mut()?))
     }
 
     pub(super) fn begin(&mut self, connection: usize, running: Running) {
-        self.connections[connection].running = Some(running);
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.running.push(None);
+            u32::try_from(self.running.len() - 1).unwrap_or(NOWHERE)
+        });
+        self.connections[connection].place = place;
+        self.running[place as usize] = Some(running);
     }
 
     pub(super) fn end(&mut self, connection: usize) -> Option<Running> {
-        self.connections[connection].running.take()
+        let place = std::mem::replace(&mut self.connections[connection].place, NOWHERE);
+        let running = self.running.get_mut(place as usize)?.take();
+        self.free.push(place);
+        running
     }
 
     pub(super) fn take_idle(&mut self) -> Option<usize> {
-        self.idle.pop()
+        self.idle.pop().map(|connection| connection as usize)
     }
 
     pub(super) fn give_back(&mut self, connection: usize) {
-        self.idle.push(connection);
+        self.idle.push(u32::try_from(connection).unwrap_or(u32::MAX));
     }
 
     /// A ticket for a request in the queue.
@@ -200,7 +238,7 @@ impl Pool {
 
     /// Whether a request of a kind is running or queued.
     pub(super) fn runs(&self, request: u32) -> bool {
-        let running = self.connections.iter().filter_map(|connection| connection.running.as_ref());
+        let running = self.running.iter().flatten();
         let mut kinds = running.map(|one| one.request).chain(self.queue.iter().map(|one| one.request));
         kinds.any(|kind| kind == request)
     }
@@ -219,7 +257,7 @@ impl Pool {
     pub(super) fn busy(&self) -> impl Iterator<Item = SessionId> {
         self.connections
             .iter()
-            .filter(|connection| connection.running.is_some())
+            .filter(|connection| connection.place != NOWHERE)
             .map(|connection| connection.session)
     }
 }
@@ -236,7 +274,8 @@ mod tests {
         pool.replace(1, SessionId(21));
         pool.replace(0, SessionId(8));
         pool.open(sessions(&[30, 11]));
-        let found = |pool: &Pool| [7, 8, 9, 20, 21, 30, 11].map(|number| pool.connection_of(SessionId(number)));
+        let found =
+            |pool: &Pool| [7, 8, 9, 20, 21, 30, 11].map(|number| pool.connection_of(SessionId(number)));
         assert_eq!(found(&pool), [None, Some(0), Some(2), None, Some(1), Some(3), Some(4)]);
         pool.close();
         assert_eq!(found(&pool), [None; 7]);

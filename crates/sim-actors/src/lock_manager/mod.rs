@@ -224,14 +224,18 @@ impl LockManager {
         for at in 0..self.effects.events.len() {
             let event = self.effects.events[at];
             cx.log(Event::Server(event));
-            self.notice(event, cx);
+            if self.is_attentive(event) {
+                self.notice(event, cx);
+            }
         }
         self.effects.events.clear();
-        let mut completions = std::mem::take(&mut self.effects.completions);
-        for completion in completions.drain(..) {
-            self.complete(completion, cx);
+        if !self.effects.completions.is_empty() {
+            let mut completions = std::mem::take(&mut self.effects.completions);
+            for completion in completions.drain(..) {
+                self.complete(completion, cx);
+            }
+            self.effects.completions = completions;
         }
-        self.effects.completions = completions;
     }
 
     /// Tells a client that its statement has ended.
@@ -254,7 +258,16 @@ impl LockManager {
         }
     }
 
+    /// Whether anybody wants to know more of a transition than the log tells: of most nobody does.
+    fn is_attentive(&self, event: ServerEvent) -> bool {
+        event.kind == EventKind::Waits
+            || self.witness.is_some()
+            || self.watch.as_ref().is_some_and(WaitWatch::sees_waiting)
+            || self.questioners.iter().any(|questioner| questioner.session == event.session)
+    }
+
     /// Keeps what reports are made of.
+    #[inline(never)]
     fn notice(&mut self, event: ServerEvent, cx: &mut Context<'_, Message, Event>) {
         if event.kind == EventKind::Waits
             && let Some(blocker) = self.database.first_blocker(event.session)

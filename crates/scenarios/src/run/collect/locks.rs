@@ -74,11 +74,9 @@ impl LockWaiting {
 }
 
 /// Whether a transition leaves waits as they are: most do.
+#[inline]
 pub(super) fn is_of_no_wait(kind: EventKind) -> bool {
-    matches!(
-        kind,
-        EventKind::Granted | EventKind::Released | EventKind::RowLocked | EventKind::Rearranged
-    )
+    matches!(kind, EventKind::Granted | EventKind::Released | EventKind::RowLocked | EventKind::Rearranged)
 }
 
 /// What waits are put together by: the relation where there is one.

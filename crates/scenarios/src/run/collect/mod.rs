@@ -24,13 +24,19 @@ use crate::cast::ScriptStep;
 use class::{Cause, Classes, End};
 use histogram::Place;
 pub(super) use locks::{LockWaiting, Waits, kind_of};
-pub(super) use pools::{PoolTally, Pools};
 use pools::Change;
+pub(super) use pools::{PoolTally, Pools};
 use series::Timeline;
 use tracks::Tracks;
 
 pub(super) fn ms(span: Nanos) -> f64 {
     span.as_secs_f64() * 1e3
+}
+
+/// Whether the report needs an event: of most transitions of the server it needs to know nothing.
+#[inline]
+pub(super) fn is_collected(event: &Event) -> bool {
+    !matches!(event, Event::Server(event) if locks::is_of_no_wait(event.kind))
 }
 
 /// Everything collected so far.
@@ -66,14 +72,11 @@ impl Collector {
         }
     }
 
-    /// Takes an event of an actor.
+    /// Takes an event of an actor, if it [is collected](is_collected).
+    #[inline(never)]
     pub(super) fn take(&mut self, now: Nanos, actor: ActorId, event: &Event) {
         match event {
-            Event::Server(event) => {
-                if !locks::is_of_no_wait(event.kind) {
-                    self.lock(now, event);
-                }
-            }
+            Event::Server(event) => self.lock(now, event),
             Event::Arrived { request } => {
                 self.timeline.at(now, self.locks.len()).arrived += 1;
                 self.classes.arrives(now, *request);
@@ -113,6 +116,9 @@ impl Collector {
     }
 
     fn lock(&mut self, now: Nanos, event: &transactions::Event) {
+        if locks::is_of_no_wait(event.kind) {
+            return;
+        }
         if event.kind == EventKind::Waits {
             self.locks.begins(now, event);
             let count = self.locks.len();

@@ -65,6 +65,7 @@ impl Default for Timeline {
 
 impl Timeline {
     /// The interval of an instant; `lock_queue` is how many have been waiting since the last event.
+    #[inline]
     pub(super) fn at(&mut self, now: Nanos, lock_queue: usize) -> &mut Interval {
         if now >= self.end {
             self.go_on_to(now, u32::try_from(lock_queue).unwrap_or(u32::MAX));
@@ -73,6 +74,7 @@ impl Timeline {
     }
 
     /// Begins the interval of an instant, and those that were skipped; when there are too many, pairs of them become one.
+    #[cold]
     fn go_on_to(&mut self, now: Nanos, lock_queue: u32) {
         let level = Interval { lock_queue, ..Interval::default() };
         let before = std::mem::replace(&mut self.present, level.clone());

@@ -111,9 +111,8 @@ pub struct Database {
     config: DatabaseConfig,
     backends: Backends<Tuple>,
     shared: Rc<Shared>,
-    jobs: Vec<Option<Job>>,
-    names: Vec<String>,
-    initial: Vec<SessionSettings>,
+    jobs: Vec<Option<Box<Job>>>,
+    names: Vec<Rc<str>>,
     statements: Rc<Statements>,
     savepoints: BTreeMap<String, u32>,
 }
@@ -159,7 +158,6 @@ impl Database {
             shared: Rc::new(shared),
             jobs: Vec::new(),
             names: Vec::new(),
-            initial: Vec::new(),
             statements: Rc::default(),
             savepoints: BTreeMap::new(),
         }
@@ -187,12 +185,13 @@ impl Database {
     pub fn connect(&mut self, now: Nanos, name: &str, settings: SessionSettings) -> SessionId {
         let session = self.backends.connect(now, settings);
         let mut state = self.shared.edit();
-        let lookup = state.default_lookup.clone();
+        let lookup = Rc::clone(&state.default_lookup);
         state.sessions.push(SessionData::new(lookup));
         drop(state);
         self.jobs.push(None);
-        self.names.push(name.to_owned());
-        self.initial.push(settings);
+        // Most sessions have the name of the one before: connections of one pool.
+        let known = self.names.last().filter(|last| ***last == *name);
+        self.names.push(known.map_or_else(|| Rc::from(name), Rc::clone));
         session
     }
 
@@ -221,7 +220,7 @@ impl Database {
     /// The name that a session was given.
     #[must_use]
     pub fn session_name(&self, session: SessionId) -> &str {
-        self.names.get(session.index()).map_or("", String::as_str)
+        self.names.get(session.index()).map_or("", |name| &**name)
     }
 
     /// Sets timeouts of an idle session, as its client's driver would.
@@ -318,7 +317,7 @@ impl Database {
         }
     }
 
-    fn begin_job(&mut self, now: Nanos, session: SessionId, job: Job, fx: &mut Effects) {
+    fn begin_job(&mut self, now: Nanos, session: SessionId, job: Box<Job>, fx: &mut Effects) {
         let from = fx.completions.len();
         if let Some(gone) = self.backends.gone(session) {
             fx.completions.push(Completion { session, result: Err(gone.clone()) });
@@ -336,7 +335,14 @@ impl Database {
         self.work_off(now, from, fx);
     }
 
-    fn fail_job(&mut self, now: Nanos, session: SessionId, job: Job, failure: SqlError, fx: &mut Effects) {
+    fn fail_job(
+        &mut self,
+        now: Nanos,
+        session: SessionId,
+        job: Box<Job>,
+        failure: SqlError,
+        fx: &mut Effects,
+    ) {
         let from = fx.completions.len();
         if let Some(gone) = self.backends.gone(session) {
             fx.completions.push(Completion { session, result: Err(gone.clone()) });
@@ -353,7 +359,7 @@ impl Database {
     fn dispatch(&mut self, session: SessionId) -> Dispatch<'_> {
         let in_block = self.in_block(session);
         let settings = *self.backends.settings(session);
-        let initial = self.initial[session.index()];
+        let initial = *self.backends.initial_settings(session);
         let savepoints = &mut self.savepoints;
         Dispatch { shared: &self.shared, session, in_block, settings, initial, savepoints }
     }
@@ -373,7 +379,7 @@ impl Database {
             if !in_block {
                 data.transaction_start = now;
                 data.deferred.clear();
-                data.cursors.retain(|_, c| c.hold);
+                data.close_cursors();
             }
             data.in_transaction = in_block;
             job.prepared &= in_block;
@@ -491,11 +497,10 @@ impl Database {
         }
         let mut state = self.shared.edit();
         let own = format!("pg_temp_{}", session.0);
-        let tables = &mut state.session_mut(session).temporary;
+        let data = state.session_mut(session);
         if job.at_commit.is_none() {
-            let actions = crate::temporary::at_commit(&own, tables);
-            tables.retain(|(_, action)| *action == sql_syntax::ast::OnCommit::DeleteRows);
-            job.at_commit = Some(actions);
+            job.at_commit = Some(crate::temporary::at_commit(&own, &data.own().temporary));
+            data.forget_dropped_tables();
         }
         drop(state);
         let actions = job.at_commit.as_mut()?;
@@ -674,7 +679,7 @@ impl Database {
     pub fn take_notices(&mut self, session: SessionId) -> Vec<Notice> {
         let mut state = self.shared.edit();
         let data = state.session_mut(session);
-        let least = match data.settings.get("client_min_messages").map(String::as_str) {
+        let least = match data.own().settings.get("client_min_messages").map(String::as_str) {
             Some("warning") => 1,
             Some("error") => 2,
             _ => 0,
@@ -720,7 +725,7 @@ impl Database {
     }
 
     /// Runs a query to its end, its timers firing at once.
-    fn run_alone(&mut self, session: SessionId, job: Job) -> Result<()> {
+    fn run_alone(&mut self, session: SessionId, job: Box<Job>) -> Result<()> {
         let mut fx = Effects::default();
         let mut timers: BTreeMap<(Nanos, usize), Timer> = BTreeMap::new();
         let mut set = 0;
@@ -961,7 +966,7 @@ impl Database {
         if crate::temporary::creates(statement)
             && let Some(table) = crate::temporary::on_commit(statement)
         {
-            state.session_mut(session).temporary.push(table);
+            state.session_mut(session).own_mut().temporary.push(table);
         }
         let path = &state.session(session).lookup.search_path;
         let first = path.iter().find(|n| ***n != *own).map_or("public", |n| &**n).to_owned();
@@ -977,7 +982,7 @@ impl Database {
             return;
         }
         let mut catalog = state.catalog.clone();
-        let mut lookup = state.default_lookup.clone();
+        let mut lookup = (*state.default_lookup).clone();
         let drop = parse(&format!("DROP SCHEMA {own} CASCADE")).unwrap_or_default();
         for statement in drop {
             let version = state.version;

@@ -1,6 +1,8 @@
 //! The fast path for relation locks of reading and writing, as far as it can be seen from outside.
 
-use crate::lock::NIL;
+use crate::hold::Hold;
+use crate::lock::{Lock, NIL};
+use crate::table::Proc;
 use crate::{LockMode, LockModes, LockTable, LockTag};
 
 /// How many relations a session can lock by its fast path (`FP_LOCK_SLOTS_PER_BACKEND`; 18 has more).
@@ -11,10 +13,8 @@ impl LockTable {
     /// as long as nobody holds or wants the relation in a mode that could conflict (`README`, "Fast Path
     /// Locking"). It is here because it shows: a session that waits in the main table is not known there to
     /// hold what it has in its fast path, so the early deadlock test misses that.
-    pub(crate) fn enter_fast_path(&mut self, hold: u32, mode: LockMode) {
-        let hold = self.holds.get_mut(hold);
-        let lock = &mut self.locks[hold.lock as usize];
-        let proc = &mut self.procs[hold.session.index()];
+    #[inline]
+    pub(crate) fn enter_fast_path(lock: &mut Lock, proc: &mut Proc, hold: &mut Hold, mode: LockMode) {
         let strong = lock.granted_modes.union(lock.waiting_modes).intersects(LockModes::STRONG);
         let is_relation = matches!(lock.tag, LockTag::Relation(_));
         if strong || !is_relation || !LockModes::WEAK.contains(mode) || proc.fast_slots >= FAST_SLOTS {

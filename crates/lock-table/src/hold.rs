@@ -1,8 +1,8 @@
 //! Who has which lock: one entry per session and lock, on a list of the lock and on one of the session
 //! (`PROCLOCK` in `lock.h`).
 
-use crate::lock::{Ends, NIL};
-use crate::{LockModes, SessionId};
+use crate::lock::{Ends, Lock, NIL};
+use crate::{LockModes, LockTag, SessionId};
 
 /// An entry of the lock table that stands for one session's holding (or wanting) of one lock.
 ///
@@ -22,8 +22,10 @@ pub(crate) struct Hold {
     pub(crate) session: SessionId,
     /// By [`Scope`](crate::Scope): the modes that end with the transaction, and those that outlive it.
     pub(crate) by_scope: [LockModes; 2],
-    /// Those of the modes that are in the session's fast path, see `LockTable::enters_fast_path`.
+    /// Those of the modes that are in the session's fast path, see `fast_path.rs`.
     pub(crate) fast: LockModes,
+    /// Whether the lock is an application's own, which is given back after all others.
+    pub(crate) is_advisory: bool,
     in_lock: Links,
     in_session: Links,
 }
@@ -50,28 +52,33 @@ struct Links {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Holds {
     slab: Vec<Hold>,
-    free: Vec<u32>,
+    /// The first of those that are free; each names the next in place of its lock.
+    free: Option<u32>,
 }
 
 impl Holds {
+    #[inline]
     pub(crate) fn add(
         &mut self,
-        lock: u32,
-        of_lock: &mut Ends,
+        id_of_lock: u32,
+        lock: &mut Lock,
         session: SessionId,
         of_session: &mut Ends,
-    ) -> u32 {
+    ) -> (u32, &mut Hold) {
+        let of_lock = &mut lock.holds;
         let hold = Hold {
-            lock,
+            lock: id_of_lock,
             session,
             by_scope: [LockModes::NONE; 2],
             fast: LockModes::NONE,
+            is_advisory: matches!(lock.tag, LockTag::Advisory(_)),
             in_lock: Links { prev: of_lock.tail, next: NIL },
             in_session: Links { prev: of_session.tail, next: NIL },
         };
-        let id = match self.free.pop() {
+        let id = match self.free {
             Some(id) => {
-                self.slab[id as usize] = hold;
+                let free = std::mem::replace(&mut self.slab[id as usize], hold);
+                self.free = (free.lock != NIL).then_some(free.lock);
                 id
             }
             None => {
@@ -90,11 +97,14 @@ impl Holds {
         (of_lock.tail, of_session.tail) = (id, id);
         of_lock.len += 1;
         of_session.len += 1;
-        id
+        (id, &mut self.slab[id as usize])
     }
 
+    #[inline]
     pub(crate) fn remove(&mut self, id: u32, of_lock: &mut Ends, of_session: &mut Ends) {
-        let Hold { in_lock, in_session, .. } = self.slab[id as usize];
+        let hold = &mut self.slab[id as usize];
+        let Hold { in_lock, in_session, .. } = *hold;
+        hold.lock = self.free.replace(id).unwrap_or(NIL);
         match in_lock.prev {
             NIL => of_lock.head = in_lock.next,
             prev => self.slab[prev as usize].in_lock.next = in_lock.next,
@@ -113,7 +123,6 @@ impl Holds {
         }
         of_lock.len -= 1;
         of_session.len -= 1;
-        self.free.push(id);
     }
 
     pub(crate) fn get(&self, id: u32) -> &Hold {
@@ -147,6 +156,7 @@ impl Holds {
     }
 
     /// The hold of this session on this lock, sought on the shorter of the two lists.
+    #[inline]
     pub(crate) fn find(&self, lock: u32, of_lock: Ends, session: SessionId, of_session: Ends) -> Option<u32> {
         if of_session.len <= of_lock.len {
             let mut id = of_session.head;

@@ -80,21 +80,23 @@ impl<E: Traced> Scheduler<E> {
     }
 
     /// Moves to the next instant and takes its timers, unless the run is over.
+    #[inline]
     pub(crate) fn advance(&mut self, due: &mut Vec<Due>) -> bool {
-        match self.timers.next_deadline() {
-            Some(at) if !self.stopped && at <= self.horizon => {
-                if self.gate.as_mut().is_some_and(|goes_on| !goes_on(at)) {
-                    self.interrupted = true;
-                    return false;
-                }
-                self.now = at;
-                self.timers.pop_instant(due);
-                true
+        let (gate, interrupted) = (&mut self.gate, &mut self.interrupted);
+        let (stopped, horizon) = (self.stopped, self.horizon);
+        let goes_on = |at| {
+            if stopped || at > horizon {
+                return false;
             }
-            _ => false,
-        }
+            *interrupted = gate.as_mut().is_some_and(|goes_on| !goes_on(at));
+            !*interrupted
+        };
+        let Some(at) = self.timers.pop_instant_if(goes_on, due) else { return false };
+        self.now = at;
+        true
     }
 
+    #[inline]
     pub(crate) fn close_instant(&mut self) {
         self.log.close_instant(self.now);
     }

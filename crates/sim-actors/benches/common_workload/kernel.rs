@@ -4,8 +4,12 @@
 //! over the lock table costs. Whoever runs it (a loop, actors, another simulator) does the same work.
 
 use lock_table::{LockMode, LockTable, LockTag, RelationId, Request, RowKey, Scope, SessionId};
+use std::collections::hash_map::Entry;
+
 use rustc_hash::FxHashMap;
 use sim_clock::Nanos;
+
+use crate::engine::{Answers, Logged};
 
 /// What a session asks for in one statement.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,14 +30,6 @@ pub(crate) enum Kind {
     RowLocked,
     Committed,
     TimedOut,
-}
-
-/// What a call brought about.
-#[derive(Debug, Default)]
-pub(crate) struct Out {
-    pub(crate) timers: Vec<(Nanos, u64)>,
-    pub(crate) events: Vec<(Kind, SessionId, u32, RowKey)>,
-    pub(crate) done: Vec<SessionId>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -73,7 +69,7 @@ impl Kernel {
         u64::from(self.sessions[session.index()].number) << 32 | kind | u64::from(session.0)
     }
 
-    pub(crate) fn start(&mut self, now: Nanos, session: SessionId, order: Order, out: &mut Out) {
+    pub(crate) fn start(&mut self, now: Nanos, session: SessionId, order: Order, out: &mut impl Answers) {
         let this = &mut self.sessions[session.index()];
         *this = Session { order, number: this.number.wrapping_add(1), has_table: false, locked: None };
         let mode = match order {
@@ -94,14 +90,15 @@ impl Kernel {
         session: SessionId,
         tag: LockTag,
         mode: LockMode,
-        out: &mut Out,
+        out: &mut impl Answers,
     ) -> bool {
         match self.table.request(session, tag, mode, Scope::Transaction, true) {
             Request::Queued(_) => {
-                out.events.push((Kind::Waits, session, self.sessions[session.index()].order.table, 0));
-                out.timers.push((now + DEADLOCK_TIMEOUT, self.timer(session, DEADLOCK)));
-                if self.sessions[session.index()].order.is_migration {
-                    out.timers.push((now + MIGRATION_LIMIT, self.timer(session, LOCK_TIMEOUT)));
+                let order = self.sessions[session.index()].order;
+                out.log(Logged::Kernel(Kind::Waits, session, order.table, 0));
+                out.timer(now + DEADLOCK_TIMEOUT, self.timer(session, DEADLOCK));
+                if order.is_migration {
+                    out.timer(now + MIGRATION_LIMIT, self.timer(session, LOCK_TIMEOUT));
                 }
                 false
             }
@@ -110,15 +107,16 @@ impl Kernel {
     }
 
     /// The session has what it last waited for.
-    fn go_on(&mut self, now: Nanos, session: SessionId, out: &mut Out) {
-        let Session { order, has_table, .. } = self.sessions[session.index()];
-        if !has_table {
-            self.sessions[session.index()].has_table = true;
-            out.events.push((Kind::Granted, session, order.table, 0));
+    fn go_on(&mut self, now: Nanos, session: SessionId, out: &mut impl Answers) {
+        let this = &mut self.sessions[session.index()];
+        let order = this.order;
+        if !std::mem::replace(&mut this.has_table, true) {
+            out.log(Logged::Kernel(Kind::Granted, session, order.table, 0));
         }
         if !order.is_migration {
-            match self.rows.get(&(order.table, order.row)).copied() {
-                Some(holder) => {
+            match self.rows.entry((order.table, order.row)) {
+                Entry::Occupied(row) => {
+                    let holder = *row.get();
                     let local = self.sessions[holder.index()].number;
                     let end = LockTag::VirtualTransaction { session: holder, local };
                     self.table.enter_own(holder, end);
@@ -126,17 +124,17 @@ impl Kernel {
                         return;
                     }
                 }
-                None => {
-                    self.rows.insert((order.table, order.row), session);
-                    self.sessions[session.index()].locked = Some((order.table, order.row));
-                    out.events.push((Kind::RowLocked, session, order.table, order.row));
+                Entry::Vacant(row) => {
+                    row.insert(session);
+                    this.locked = Some((order.table, order.row));
+                    out.log(Logged::Kernel(Kind::RowLocked, session, order.table, order.row));
                 }
             }
         }
-        out.timers.push((now + order.work, self.timer(session, WORK)));
+        out.timer(now + order.work, self.timer(session, WORK));
     }
 
-    pub(crate) fn fire(&mut self, now: Nanos, timer: u64, out: &mut Out) {
+    pub(crate) fn fire(&mut self, now: Nanos, timer: u64, out: &mut impl Answers) {
         let session = SessionId(u32::try_from(timer & WHOSE).unwrap());
         if self.sessions[session.index()].number != u32::try_from(timer >> 32).unwrap() {
             return;
@@ -158,14 +156,14 @@ impl Kernel {
         self.woken.clear();
     }
 
-    fn end(&mut self, session: SessionId, kind: Kind, out: &mut Out) {
+    fn end(&mut self, session: SessionId, kind: Kind, out: &mut impl Answers) {
         let this = &mut self.sessions[session.index()];
         this.number = this.number.wrapping_add(1);
-        out.events.push((kind, session, this.order.table, 0));
+        out.log(Logged::Kernel(kind, session, this.order.table, 0));
         if let Some(row) = this.locked.take() {
             self.rows.remove(&row);
         }
         self.table.release_transaction(session, &mut self.woken);
-        out.done.push(session);
+        out.done(session);
     }
 }

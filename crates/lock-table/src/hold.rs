@@ -16,7 +16,10 @@ impl HoldId {
 }
 
 /// What one session holds of one lock; nothing yet if it only waits.
+///
+/// 32 bytes, half a cache line: what is found by a shift is found sooner than what is found by a product.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(32))]
 pub(crate) struct Hold {
     pub(crate) lock: u32,
     pub(crate) session: SessionId,
@@ -49,15 +52,21 @@ struct Links {
 }
 
 /// All holds, in one slab: taking one and giving it back costs a few writes and no allocation.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Holds {
     slab: Vec<Hold>,
     /// The first of those that are free; each names the next in place of its lock.
-    free: Option<u32>,
+    free: u32,
+}
+
+impl Default for Holds {
+    fn default() -> Self {
+        Self { slab: Vec::new(), free: NIL }
+    }
 }
 
 impl Holds {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn add(
         &mut self,
         id_of_lock: u32,
@@ -75,11 +84,11 @@ impl Holds {
             in_lock: Links { prev: of_lock.tail, next: NIL },
             in_session: Links { prev: of_session.tail, next: NIL },
         };
-        let id = match self.free {
-            Some(id) => {
-                let free = std::mem::replace(&mut self.slab[id as usize], hold);
-                self.free = (free.lock != NIL).then_some(free.lock);
-                id
+        let id = match self.slab.get_mut(self.free as usize) {
+            Some(free) => {
+                let next = free.lock;
+                *free = hold;
+                std::mem::replace(&mut self.free, next)
             }
             None => {
                 self.slab.push(hold);
@@ -100,11 +109,11 @@ impl Holds {
         (id, &mut self.slab[id as usize])
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove(&mut self, id: u32, of_lock: &mut Ends, of_session: &mut Ends) {
         let hold = &mut self.slab[id as usize];
         let Hold { in_lock, in_session, .. } = *hold;
-        hold.lock = self.free.replace(id).unwrap_or(NIL);
+        hold.lock = std::mem::replace(&mut self.free, id);
         match in_lock.prev {
             NIL => of_lock.head = in_lock.next,
             prev => self.slab[prev as usize].in_lock.next = in_lock.next,

@@ -2,6 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
+use crate::fast_path::enter_fast_path;
 use crate::hold::{Hold, HoldId, Holds};
 use crate::lock::{Ends, Lock, NIL};
 use crate::{LockMode, LockModes, LockTag, RelationId, SessionId};
@@ -70,7 +71,7 @@ impl Proc {
 pub struct LockTable {
     pub(crate) locks: Vec<Lock>,
     free_locks: Vec<u32>,
-    relations: Vec<u32>,
+    pub(crate) relations: Vec<u32>,
     others: FxHashMap<LockTag, u32>,
     pub(crate) holds: Holds,
     pub(crate) procs: Vec<Proc>,
@@ -115,6 +116,21 @@ impl LockTable {
         scope: Scope,
         wait: bool,
     ) -> Request {
+        match self.request_weak(session, tag, mode, scope) {
+            Some(hold) => Request::Granted(hold),
+            None => self.request_any(session, tag, mode, scope, wait),
+        }
+    }
+
+    #[inline(never)]
+    fn request_any(
+        &mut self,
+        session: SessionId,
+        tag: LockTag,
+        mode: LockMode,
+        scope: Scope,
+        wait: bool,
+    ) -> Request {
         let lock_id = self.lock_for(tag);
         let lock = &self.locks[lock_id as usize];
         let proc = &self.procs[session.index()];
@@ -142,7 +158,9 @@ impl LockTable {
         if !conflict {
             hold.by_scope[scope as usize].insert(mode);
             lock.count_grant(mode);
-            Self::enter_fast_path(lock, proc, hold, mode);
+            if lock.lets_pass(mode, proc) {
+                enter_fast_path(lock, proc, hold, mode);
+            }
             return Request::Granted(HoldId(id));
         }
         let result = self.join_wait_queue(session, id, mode, scope, wait);
@@ -201,22 +219,27 @@ impl LockTable {
     /// Gives back everything but what is kept for the session: advisory locks last, as `ProcReleaseLocks`
     /// in `proc.c` does, and otherwise in the order in which the locks were taken.
     pub fn release_transaction(&mut self, session: SessionId, woken: &mut Vec<SessionId>) {
-        let mut advisory = false;
-        for user_locks in [false, true] {
-            let mut id = self.procs[session.index()].holds.head;
-            while id != NIL {
-                let next = self.holds.next_in_session(id);
-                let hold = self.holds.get(id);
-                advisory |= hold.is_advisory;
-                if hold.is_advisory == user_locks {
-                    self.release_modes(id, hold.by_scope[0], Scope::Transaction, woken);
-                }
-                id = next;
-            }
-            if !advisory {
-                break;
-            }
+        if self.release_kind(session, false, woken) {
+            self.release_kind(session, true, woken);
         }
+    }
+
+    /// Gives back the advisory locks, or all others; says whether there are locks of the other kind.
+    #[inline]
+    fn release_kind(&mut self, session: SessionId, advisory: bool, woken: &mut Vec<SessionId>) -> bool {
+        let mut others = false;
+        let mut id = self.procs[session.index()].holds.head;
+        while id != NIL {
+            let next = self.holds.next_in_session(id);
+            let hold = self.holds.get(id);
+            if hold.is_advisory == advisory {
+                self.release_modes(id, hold.by_scope[0], Scope::Transaction, woken);
+            } else {
+                others = true;
+            }
+            id = next;
+        }
+        others
     }
 
     /// Ends the session's wait without the lock: a timeout, a cancel, a deadlock's victim.
@@ -231,7 +254,7 @@ impl LockTable {
         self.drop_if_unused(wait.lock);
     }
 
-    #[inline]
+    #[inline(always)]
     fn release_modes(&mut self, id: u32, modes: LockModes, scope: Scope, woken: &mut Vec<SessionId>) {
         let hold = self.holds.get_mut(id);
         let lock_id = hold.lock;
@@ -261,7 +284,9 @@ impl LockTable {
             self.wake_waiters(lock_id, woken);
         }
         self.check(lock_id);
-        self.drop_if_unused(lock_id);
+        if self.locks[lock_id as usize].is_unused() {
+            self.drop_if_unused(lock_id);
+        }
     }
 
     pub(crate) fn grant(&mut self, hold: u32, mode: LockMode, scope: Scope) {
@@ -322,7 +347,6 @@ impl LockTable {
     }
 
     /// Forgets a lock that nobody holds or awaits. A relation's stays: it will be asked for again.
-    #[inline]
     pub(crate) fn drop_if_unused(&mut self, lock: u32) {
         let Lock { tag, .. } = &self.locks[lock as usize];
         let stays = matches!(tag, LockTag::Relation(RelationId(id)) if *id < FLAT_RELATIONS);

@@ -82,16 +82,17 @@ impl<E: Traced> Scheduler<E> {
     /// Moves to the next instant and takes its timers, unless the run is over.
     #[inline]
     pub(crate) fn advance(&mut self, due: &mut Vec<Due>) -> bool {
-        let (gate, interrupted) = (&mut self.gate, &mut self.interrupted);
-        let (stopped, horizon) = (self.stopped, self.horizon);
+        let Self { timers, gate, interrupted, stopped, horizon, .. } = self;
         let goes_on = |at| {
-            if stopped || at > horizon {
+            if *stopped || at > *horizon {
                 return false;
             }
-            *interrupted = gate.as_mut().is_some_and(|goes_on| !goes_on(at));
+            if let Some(goes_on) = gate {
+                *interrupted = !goes_on(at);
+            }
             !*interrupted
         };
-        let Some(at) = self.timers.pop_instant_if(goes_on, due) else { return false };
+        let Some(at) = timers.pop_instant_if(goes_on, due) else { return false };
         self.now = at;
         true
     }

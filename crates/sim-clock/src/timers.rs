@@ -51,11 +51,10 @@ impl TimerQueue {
     /// Adds a timer. One for an instant that is over is due at once: time does not go back.
     #[inline]
     pub fn set(&mut self, at: Nanos, due: Due) {
-        let timer = Timer { at: at.0.max(self.taken), key: due.key, owner: due.owner.0 };
-        if timer.at > self.wheel.base {
-            self.wheel.file(timer);
+        if at.0 > self.wheel.base {
+            self.wheel.file(Timer { at: at.0, key: due.key, owner: due.owner.0 });
         } else {
-            self.put_in_front(timer);
+            self.put_in_front(at, due);
         }
     }
 
@@ -72,7 +71,7 @@ impl TimerQueue {
     }
 
     /// Takes them if the instant is wanted.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pop_instant_if(
         &mut self,
         is_wanted: impl FnOnce(Nanos) -> bool,
@@ -104,16 +103,16 @@ impl TimerQueue {
         due[first..].sort_unstable();
     }
 
-    /// How many timers are set, stale ones included.
+    /// How many timers are set, stale ones included: they are counted.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.front.len() + self.wheel.len
+        self.front.len() + self.wheel.len()
     }
 
     /// Whether no timer is set.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.front.is_empty() && self.wheel.first_slot().is_none()
     }
 
     /// Brings the timers of the wheel's first slot to the front, which is empty.
@@ -136,7 +135,8 @@ impl TimerQueue {
 
     /// Puts a timer among those in front.
     #[inline(never)]
-    fn put_in_front(&mut self, timer: Timer) {
+    fn put_in_front(&mut self, at: Nanos, due: Due) {
+        let timer = Timer { at: at.0.max(self.taken), key: due.key, owner: due.owner.0 };
         // With equal times it goes where it is taken first: nothing needs to move for a timer that is due now.
         let place = self.front.partition_point(|other| other.at >= timer.at);
         self.front.insert(place, timer);

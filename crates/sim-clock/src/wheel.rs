@@ -64,13 +64,12 @@ pub(crate) struct Wheel {
     words: u32,
     /// No timer that is filed has an earlier time than this.
     pub(crate) base: u64,
-    pub(crate) len: usize,
 }
 
 impl Default for Wheel {
     fn default() -> Self {
         let heads = Box::new([NIL; SLOTS]);
-        Self { nodes: Vec::new(), free: NIL, heads, occupied: [0; WORDS], words: 0, base: 0, len: 0 }
+        Self { nodes: Vec::new(), free: NIL, heads, occupied: [0; WORDS], words: 0, base: 0 }
     }
 }
 
@@ -95,7 +94,6 @@ impl Wheel {
         self.heads[slot] = id;
         self.occupied[slot / 64] |= 1 << (slot % 64);
         self.words |= 1 << (slot / 64);
-        self.len += 1;
     }
 
     #[inline]
@@ -104,6 +102,13 @@ impl Wheel {
         let digit = (at ^ self.base | 1).ilog2() / DIGIT;
         let value = (at >> (digit * DIGIT)) as usize % (1 << DIGIT);
         ((digit as usize) << DIGIT | value) % SLOTS
+    }
+
+    /// How many timers are filed.
+    pub(crate) fn len(&self) -> usize {
+        let free = |id: &u32| self.nodes.get(*id as usize).map(|node| node.next);
+        let free = std::iter::successors(Some(self.free), free).count() - 1;
+        self.nodes.len() - free
     }
 
     /// The first slot that has timers.
@@ -133,7 +138,6 @@ impl Wheel {
             let next = std::mem::replace(&mut node.next, self.free);
             self.free = id;
             id = next;
-            self.len -= 1;
         }
     }
 

@@ -1,11 +1,15 @@
 //! The loop without actors: timers popped one after the other, the server and the clients called directly. It
 //! logs what the actors log, in the same order.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use lock_table::SessionId;
 use sim_clock::{ActorId, Nanos, Scheduler};
 
 use crate::engine::{Answers, Ask, Engine, Logged};
-use crate::players::{Desk, Next, Player, SERVER};
+use crate::kernel::Kernel;
+use crate::players::{Desk, Level, Next, Player, SERVER, cast};
 
 /// A session that the server has answered, with the place of its client and the round in which that hears of it.
 #[derive(Clone, Copy)]
@@ -91,4 +95,17 @@ pub(crate) fn run<G: Engine>(players: Vec<Player<G>>, scheduler: &mut Scheduler<
         }
         server.answered.clear();
     }
+}
+
+/// How many transactions end in so many virtual seconds.
+pub(crate) fn transactions(seconds: u64) -> u64 {
+    let mut scheduler: Scheduler<Logged> = Scheduler::new(Nanos::from_secs(seconds));
+    let players = cast(Kernel::default(), Level::Statements, &mut scheduler);
+    let count = Rc::new(Cell::new(0));
+    let seen = Rc::clone(&count);
+    scheduler.log.observe(Box::new(move |_, _, event| {
+        seen.set(seen.get() + u64::from(matches!(event, Logged::Request { .. })));
+    }));
+    run(players, &mut scheduler);
+    count.get()
 }

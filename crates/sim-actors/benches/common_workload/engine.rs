@@ -40,6 +40,7 @@ pub(crate) enum Logged {
 }
 
 impl Traced for Logged {
+    #[inline]
     fn trace(&self, hash: &mut TraceHash) {
         match self {
             Self::Kernel(kind, session, table, row) => {

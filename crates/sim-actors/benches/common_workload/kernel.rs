@@ -4,12 +4,10 @@
 //! over the lock table costs. Whoever runs it (a loop, actors, another simulator) does the same work.
 
 use lock_table::{LockMode, LockTable, LockTag, RelationId, Request, RowKey, Scope, SessionId};
-use std::collections::hash_map::Entry;
-
-use rustc_hash::FxHashMap;
 use sim_clock::Nanos;
 
 use crate::engine::{Answers, Logged};
+use crate::rows::{LockedRows, Row};
 
 /// What a session asks for in one statement.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,14 +36,14 @@ struct Session {
     /// Numbers its statements: a timer of an earlier one is stale.
     number: u32,
     has_table: bool,
-    locked: Option<(u32, RowKey)>,
+    locked: Option<Row>,
 }
 
 /// The lock table and what little there is around it.
 #[derive(Debug, Default)]
 pub(crate) struct Kernel {
     table: LockTable,
-    rows: FxHashMap<(u32, RowKey), SessionId>,
+    rows: LockedRows,
     sessions: Vec<Session>,
     woken: Vec<SessionId>,
 }
@@ -62,6 +60,7 @@ impl Kernel {
         let session = SessionId(u32::try_from(self.sessions.len()).unwrap());
         self.sessions.push(Session::default());
         self.table.add_session(session);
+        self.rows.make_room(self.sessions.len());
         session
     }
 
@@ -114,9 +113,9 @@ impl Kernel {
             out.log(Logged::Kernel(Kind::Granted, session, order.table, 0));
         }
         if !order.is_migration {
-            match self.rows.entry((order.table, order.row)) {
-                Entry::Occupied(row) => {
-                    let holder = *row.get();
+            let row = Row::new(order.table, order.row);
+            match self.rows.lock(row, session) {
+                Some(holder) => {
                     let local = self.sessions[holder.index()].number;
                     let end = LockTag::VirtualTransaction { session: holder, local };
                     self.table.enter_own(holder, end);
@@ -124,9 +123,8 @@ impl Kernel {
                         return;
                     }
                 }
-                Entry::Vacant(row) => {
-                    row.insert(session);
-                    this.locked = Some((order.table, order.row));
+                None => {
+                    this.locked = Some(row);
                     out.log(Logged::Kernel(Kind::RowLocked, session, order.table, order.row));
                 }
             }
@@ -161,7 +159,7 @@ impl Kernel {
         this.number = this.number.wrapping_add(1);
         out.log(Logged::Kernel(kind, session, this.order.table, 0));
         if let Some(row) = this.locked.take() {
-            self.rows.remove(&row);
+            self.rows.unlock(row);
         }
         self.table.release_transaction(session, &mut self.woken);
         out.done(session);

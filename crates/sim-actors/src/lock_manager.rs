@@ -188,7 +188,14 @@ impl LockManager {
         let params: smallvec::SmallVec<[Value; 4]> = text.params.iter().map(value).collect();
         match self.prepared(text) {
             Some(statement) => {
-                self.database.execute(cx.now(), session, statement, &params, text.work, &mut self.effects);
+                self.database.execute_unread(
+                    cx.now(),
+                    session,
+                    statement,
+                    &params,
+                    text.work,
+                    &mut self.effects,
+                );
             }
             None => {
                 self.database.submit_with(
@@ -402,7 +409,7 @@ impl Actor<Message, Event> for LockManager {
             Message::Execute { session, statement, params, work } => {
                 self.sends(cx.now(), session, || Sent::Prepared(statement));
                 let params: smallvec::SmallVec<[Value; 2]> = params.into_iter().map(Value::Int).collect();
-                self.database.execute(cx.now(), session, statement, &params, work, &mut self.effects);
+                self.database.execute_unread(cx.now(), session, statement, &params, work, &mut self.effects);
                 self.flush(cx);
             }
             Message::Replay { session, texts, at } => {

@@ -17,11 +17,10 @@ use transactions::{
 
 use crate::cost::{Durations, Instant};
 use crate::error::{Result, SqlError, SqlState, error};
-use crate::exec::{DdlTask, DeferredTask, Machine, SerialCommit};
-pub(crate) use crate::job::Prepared;
+use crate::exec::{DdlTask, DeferredTask, Execution, Machine, Pool, SerialCommit};
 use crate::job::{
-    Current, Dispatch, Job, Pause, Queue, controls_transactions, ends_failure, needs_explicit_block, sent,
-    timeouts,
+    Current, Dispatch, Job, Pause, Prepared, Queue, controls_transactions, ends_failure,
+    needs_explicit_block, sent, timeouts,
 };
 use crate::plan::name_of;
 use crate::state::{Notice, QueryResult, SessionData, Shared, StatementResult, Tuple};
@@ -115,6 +114,8 @@ pub struct Database {
     names: Vec<Rc<str>>,
     statements: Rc<Statements>,
     savepoints: BTreeMap<String, u32>,
+    pool: Rc<Pool>,
+    is_general: bool,
 }
 
 /// What is committed, on a server of its own: sessions and their transactions are not part of it. Rows, index
@@ -140,6 +141,7 @@ impl Clone for Database {
             None => copy.take_committed_rows(&self.backends),
         }
         copy.statements = Rc::clone(&self.statements);
+        copy.is_general = self.is_general;
         copy
     }
 }
@@ -160,6 +162,8 @@ impl Database {
             names: Vec::new(),
             statements: Rc::default(),
             savepoints: BTreeMap::new(),
+            pool: Rc::default(),
+            is_general: false,
         }
     }
 
@@ -227,7 +231,11 @@ impl Database {
     pub fn set_timeouts(&mut self, session: SessionId, lock: Option<Nanos>, statement: Option<Nanos>) {
         let mut fx = Effects::default();
         for (guc, value) in timeouts(lock, statement) {
-            if self.state(session) != SessionState::Gone && self.jobs[session.index()].is_none() {
+            let is_busy = matches!(
+                self.state(session),
+                SessionState::Working | SessionState::Waiting | SessionState::Gone
+            );
+            if !is_busy && self.jobs[session.index()].is_none() {
                 self.backends.start(Nanos::ZERO, session, Sent::Set { local: false, guc, value }, &mut fx);
             }
         }
@@ -285,8 +293,93 @@ impl Database {
         work: Option<Nanos>,
         fx: &mut Effects,
     ) {
+        self.execute_for(now, session, id, params, work, true, fx);
+    }
+
+    /// The same for somebody who does not ask for the rows.
+    pub fn execute_unread(
+        &mut self,
+        now: Nanos,
+        session: SessionId,
+        id: StatementId,
+        params: &[Value],
+        work: Option<Nanos>,
+        fx: &mut Effects,
+    ) {
+        self.execute_for(now, session, id, params, work, false, fx);
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn execute_for(
+        &mut self,
+        now: Nanos,
+        session: SessionId,
+        id: StatementId,
+        params: &[Value],
+        work: Option<Nanos>,
+        reads: bool,
+        fx: &mut Effects,
+    ) {
+        if let Some(sent) = self.compiled(now, session, id, params, work, reads) {
+            let from = fx.completions.len();
+            self.backends.start(now, session, sent, fx);
+            return self.work_off(now, from, fx);
+        }
         let queue = self.statements.queries.get(id.0 as usize).cloned().map(Queue::new).unwrap_or_default();
         self.begin_job(now, session, Job::new(queue, params.into(), work), fx);
+    }
+
+    /// A query of one statement that has a compiled form: the session is made ready for it.
+    fn compiled(
+        &self,
+        now: Nanos,
+        session: SessionId,
+        id: StatementId,
+        params: &[Value],
+        work: Option<Nanos>,
+        reads: bool,
+    ) -> Option<Sent<Tuple>> {
+        let [prepared] = &self.statements.queries.get(id.0 as usize)?[..] else { return None };
+        let in_block = match self.backends.state(session) {
+            SessionState::Idle => false,
+            SessionState::IdleInTransaction => true,
+            _ => return None,
+        };
+        if self.is_general || self.jobs[session.index()].is_some() {
+            return None;
+        }
+        let mut state = self.shared.edit();
+        let kept = prepared.plan_for(&state, session)?;
+        let compiled = kept.compiled(&state)?;
+        if params.len() < compiled.params || (reads && compiled.returns_rows) {
+            return None;
+        }
+        let data = state.session_mut(session);
+        if !data.is_read_committed(in_block) {
+            return None;
+        }
+        data.begin_query(now);
+        data.begin_statement(now, in_block);
+        data.has_queried = true;
+        data.sends_rows = compiled.returns_rows;
+        drop(state);
+        let shared = &self.shared;
+        let run = Execution { shared, session, prepared, kept, compiled, params, work, keeps_result: reads };
+        Some(Sent::Dynamic(self.pool.begin(run)))
+    }
+
+    /// Whether the plan that is kept of a query has a compiled form.
+    #[cfg(test)]
+    pub(crate) fn has_compiled_form(&self, id: StatementId) -> bool {
+        let state = self.shared.get();
+        let [prepared] = &self.statements.queries[id.0 as usize][..] else { return false };
+        prepared.kept().is_some_and(|kept| kept.compiled(&state).is_some())
+    }
+
+    /// Has every statement carried out by general tasks, if it has a compiled form or not: the two are to be compared.
+    #[doc(hidden)]
+    pub fn set_general(&mut self, is_general: bool) {
+        self.is_general = is_general;
     }
 
     /// Sends a query as text to an idle session.
@@ -325,10 +418,7 @@ impl Database {
         }
         debug_assert!(self.jobs[session.index()].is_none(), "{session} is at another query");
         {
-            let mut state = self.shared.edit();
-            let data = state.session_mut(session);
-            data.results.clear();
-            data.statement_start = now;
+            self.shared.edit().session_mut(session).begin_query(now);
         }
         self.jobs[session.index()] = Some(job);
         self.next_statement(now, session, fx);
@@ -373,22 +463,8 @@ impl Database {
         let state = self.state(session);
         let in_block = self.in_block(session);
         let Some(mut job) = self.jobs[session.index()].take() else { return };
-        {
-            let mut shared = self.shared.edit();
-            let data = shared.session_mut(session);
-            if !in_block {
-                data.transaction_start = now;
-                data.deferred.clear();
-                data.close_cursors();
-            }
-            data.in_transaction = in_block;
-            job.prepared &= in_block;
-            if !in_block {
-                data.serializable = data.default_serializable.then_some(false);
-                data.repeatable = None;
-                data.has_queried = false;
-            }
-        }
+        self.shared.edit().session_mut(session).begin_statement(now, in_block);
+        job.prepared &= in_block;
         let Some(next) = job.queue.front().cloned() else {
             if job.implicit && in_block {
                 if state == SessionState::IdleInTransaction

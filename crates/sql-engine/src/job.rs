@@ -14,7 +14,7 @@ use transactions::{CommandTag, Guc, Isolation, Statement as Sent, Step, StepCont
 
 use crate::command::{duration, guc, show_duration, tag};
 use crate::error::{Result, SqlError, error, not_modelled};
-use crate::exec::{DdlTask, Flow, Machine, PlannedTask, StatementStepper, Task, plan_now};
+use crate::exec::{Compiled, DdlTask, Flow, Machine, PlannedTask, StatementStepper, Task, plan_now};
 use crate::plan::{Plan, ResultColumn};
 use crate::state::{CatalogStamp, Cursor, QueryResult, Shared, State, Tuple};
 use crate::value::{Type, Value};
@@ -23,10 +23,32 @@ use crate::value::{Type, Value};
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) statement: Rc<Statement>,
-    types: Vec<Type>,
+    pub(crate) types: Vec<Type>,
     /// What it returned when it was prepared: that may not change.
     columns: Option<Vec<ResultColumn>>,
-    plan: RefCell<Option<(CatalogStamp, Rc<Plan>)>>,
+    plan: RefCell<Option<Rc<KeptPlan>>>,
+}
+
+/// A plan, and the state of the catalog that it is good for.
+#[derive(Debug)]
+pub(crate) struct KeptPlan {
+    pub(crate) stamp: CatalogStamp,
+    pub(crate) plan: Rc<Plan>,
+    /// Its compiled form, once it was asked for; nothing if it has none.
+    compiled: RefCell<Option<Option<Rc<Compiled>>>>,
+}
+
+impl KeptPlan {
+    /// The compiled form of the plan, if it has one.
+    pub(crate) fn compiled(&self, state: &State) -> Option<Rc<Compiled>> {
+        let mut compiled = self.compiled.borrow_mut();
+        compiled.get_or_insert_with(|| Compiled::of(&self.plan, state).map(Rc::new)).clone()
+    }
+
+    /// What the compiled form took for granted is not so any more.
+    pub(crate) fn forget_compiled(&self) {
+        *self.compiled.borrow_mut() = None;
+    }
 }
 
 impl Prepared {
@@ -36,9 +58,21 @@ impl Prepared {
 
     pub(crate) fn kept_plan(&self, stamp: &CatalogStamp) -> Option<Rc<Plan>> {
         match &*self.plan.borrow() {
-            Some((made, plan)) if made == stamp => Some(Rc::clone(plan)),
+            Some(kept) if kept.stamp == *stamp => Some(Rc::clone(&kept.plan)),
             _ => None,
         }
+    }
+
+    /// The plan that is kept, if it is good for what the session sees now.
+    pub(crate) fn plan_for(&self, state: &State, session: SessionId) -> Option<Rc<KeptPlan>> {
+        let plan = self.plan.borrow();
+        let kept = plan.as_ref().filter(|kept| state.is_at(session, &kept.stamp))?;
+        state.sees_committed(session).then(|| Rc::clone(kept))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> Option<Rc<KeptPlan>> {
+        self.plan.borrow().clone()
     }
 
     /// Makes a plan against what is committed, as any session that has changed nothing would; it is kept.
@@ -53,7 +87,8 @@ impl Prepared {
     }
 
     pub(crate) fn keep_plan(&self, stamp: &CatalogStamp, plan: &Rc<Plan>) {
-        *self.plan.borrow_mut() = Some((stamp.clone(), Rc::clone(plan)));
+        let kept = KeptPlan { stamp: stamp.clone(), plan: Rc::clone(plan), compiled: RefCell::default() };
+        *self.plan.borrow_mut() = Some(Rc::new(kept));
     }
 }
 

@@ -18,7 +18,7 @@ use sim_clock::Nanos;
 use smallvec::SmallVec;
 
 use crate::cost::Durations;
-use crate::database::Prepared;
+use crate::job::Prepared;
 use crate::plan::ResultColumn;
 use crate::value::{Type, Value};
 use crate::virtual_table::{Mark, VirtualTable};
@@ -319,6 +319,14 @@ impl State {
         }
     }
 
+    /// Whether the session sees the state of the catalog that the stamp is of.
+    pub(crate) fn is_at(&self, session: SessionId, stamp: &CatalogStamp) -> bool {
+        let this = self.session(session);
+        self.catalog.generation() == stamp.committed
+            && this.changes.last().map_or(0, |(number, _)| *number) == stamp.own
+            && (Rc::ptr_eq(&this.lookup.search_path, &stamp.path) || this.lookup.search_path == stamp.path)
+    }
+
     /// What a session sees that has changed nothing.
     pub(crate) fn committed_stamp(&self) -> CatalogStamp {
         let path = Rc::clone(&self.default_lookup.search_path);
@@ -364,6 +372,13 @@ impl State {
 
     pub(crate) fn table(&mut self, relation: RelationId) -> &mut TableData {
         self.tables.entry(relation).or_default()
+    }
+
+    /// Where the next version of a row stands in the table's file.
+    pub(crate) fn next_place(&mut self, relation: RelationId) -> u64 {
+        let data = self.table(relation);
+        data.next_place += 1;
+        data.next_place
     }
 
     pub(crate) fn notice(&mut self, session: SessionId, severity: &'static str, message: String) {
@@ -440,6 +455,35 @@ impl SessionData {
     pub(crate) fn default_level(&self) -> &'static str {
         let default = self.default_isolation.unwrap_or_default();
         level(self.default_serializable, default == transactions::Isolation::RepeatableRead)
+    }
+
+    /// A query comes.
+    pub(crate) fn begin_query(&mut self, now: Nanos) {
+        self.results.clear();
+        self.statement_start = now;
+    }
+
+    /// A statement of it is next, in a transaction block or not.
+    pub(crate) fn begin_statement(&mut self, now: Nanos, in_block: bool) {
+        self.in_transaction = in_block;
+        if in_block {
+            return;
+        }
+        self.transaction_start = now;
+        self.deferred.clear();
+        self.close_cursors();
+        self.serializable = self.default_serializable.then_some(false);
+        self.repeatable = None;
+        self.has_queried = false;
+    }
+
+    /// Whether its next statement is one of a read-committed transaction.
+    pub(crate) fn is_read_committed(&self, in_block: bool) -> bool {
+        if in_block {
+            return self.serializable.is_none() && self.repeatable.is_none();
+        }
+        self.default_isolation.unwrap_or_default() == transactions::Isolation::ReadCommitted
+            && !self.default_serializable
     }
 
     pub(crate) fn new(lookup: Rc<schema_rules::Session>) -> Self {

@@ -200,6 +200,6 @@ impl<P: Clone + Default> Backends<P> {
     }
 }
 
-const fn update_strength(key_columns_changed: bool) -> RowLockStrength {
+pub(crate) const fn update_strength(key_columns_changed: bool) -> RowLockStrength {
     if key_columns_changed { RowLockStrength::Update } else { RowLockStrength::NoKeyUpdate }
 }

@@ -149,7 +149,14 @@ impl LockManager {
         let params: smallvec::SmallVec<[Value; 4]> = text.params.iter().map(value).collect();
         match self.prepared(text) {
             Some(statement) => {
-                self.database.execute(cx.now(), session, statement, &params, text.work, &mut self.effects);
+                self.database.execute_unread(
+                    cx.now(),
+                    session,
+                    statement,
+                    &params,
+                    text.work,
+                    &mut self.effects,
+                );
             }
             None => {
                 self.database.submit_with(
@@ -314,7 +321,7 @@ impl Actor<Message, Event> for LockManager {
                 for key in params {
                     values.push(Value::Int(key));
                 }
-                self.database.execute(cx.now(), session, statement, &values, work, &mut self.effects);
+                self.database.execute_unread(cx.now(), session, statement, &values, work, &mut self.effects);
                 self.flush(cx);
             }
             Message::Replay { session, texts, at } => {

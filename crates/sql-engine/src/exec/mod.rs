@@ -4,6 +4,7 @@
 //! is a [`machine::Task`] that yields one step at a time.
 
 mod claim;
+mod compiled;
 mod ddl;
 mod insert;
 mod join;
@@ -34,6 +35,7 @@ use rustc_hash::FxHashMap;
 use sim_clock::Nanos;
 use transactions::StepContext;
 
+pub(crate) use compiled::{Compiled, Execution, Pool};
 pub(crate) use ddl::DdlTask;
 pub(crate) use machine::{Flow, Machine, StatementStepper, Task};
 pub(crate) use planned::{PlannedTask, plan_now};

@@ -288,7 +288,7 @@ impl ModifyTask {
                 }
             }
         }
-        AfterCheck::push_referenced(&mut m.after, left, old, new.as_ref());
+        AfterCheck::push_referenced(&mut m.after, left, old, new.as_deref());
         m.rows_written += 1;
         m.rows += u64::from(matches!(self.work, Work::Statement(_)));
         if let Some(row) = row {

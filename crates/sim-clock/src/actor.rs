@@ -139,6 +139,12 @@ impl<M, E: Traced> Context<'_, M, E> {
         self.scheduler.log.push(self.round, self.me, event);
     }
 
+    /// Writes several events to the event log, one after the other.
+    #[inline]
+    pub fn log_all(&mut self, events: impl Iterator<Item = E>) {
+        self.scheduler.log.extend(self.round, self.me, events);
+    }
+
     /// Ends the run with the present instant.
     pub fn stop(&mut self) {
         self.scheduler.stopped = true;

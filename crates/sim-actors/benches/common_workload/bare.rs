@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use lock_table::SessionId;
-use sim_clock::{ActorId, Nanos, Scheduler};
+use sim_clock::{ActorId, ClosedInstant, Nanos, Scheduler};
 
 use crate::engine::{Answers, Ask, Engine, Logged};
 use crate::kernel::Kernel;
@@ -103,8 +103,9 @@ pub(crate) fn transactions(seconds: u64) -> u64 {
     let players = cast(Kernel::default(), Level::Statements, &mut scheduler);
     let count = Rc::new(Cell::new(0));
     let seen = Rc::clone(&count);
-    scheduler.log.observe(Box::new(move |_, _, event| {
-        seen.set(seen.get() + u64::from(matches!(event, Logged::Request { .. })));
+    scheduler.log.observe(Box::new(move |_, instant: ClosedInstant<'_, Logged>| {
+        let requests = instant.events().filter(|one| matches!(one.1, Logged::Request { .. }));
+        seen.set(seen.get() + requests.count() as u64);
     }));
     run(players, &mut scheduler);
     count.get()

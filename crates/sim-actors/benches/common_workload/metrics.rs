@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use lock_table::SessionId;
-use sim_clock::{Nanos, Scheduler};
+use sim_clock::{ClosedInstant, Nanos, Scheduler};
 use transactions::EventKind;
 
 use crate::engine::Logged;
@@ -80,5 +80,8 @@ impl Metrics {
 /// From now on the run is measured.
 pub(crate) fn observe(scheduler: &mut Scheduler<Logged>) {
     let metrics = Rc::new(RefCell::new(Metrics::default()));
-    scheduler.log.observe(Box::new(move |now, _, event| metrics.borrow_mut().take(now, event)));
+    scheduler.log.observe(Box::new(move |now, instant: ClosedInstant<'_, Logged>| {
+        let mut metrics = metrics.borrow_mut();
+        instant.events().for_each(|(_, event)| metrics.take(now, event));
+    }));
 }

@@ -229,15 +229,18 @@ impl LockManager {
             cx.set_timer(*at, timer.0);
         }
         self.effects.timers.clear();
-        for at in 0..self.effects.events.len() {
-            let event = &self.effects.events[at];
-            let is_attentive = self.is_attentive(event.kind, event.session);
-            cx.log(Event::Server(*event));
-            if is_attentive {
-                self.notice(at, cx);
+        if !self.effects.events.is_empty() {
+            if self.is_followed() {
+                for at in 0..self.effects.events.len() {
+                    let event = self.effects.events[at];
+                    cx.log(Event::Server(event));
+                    self.notice(event, cx);
+                }
+            } else {
+                cx.log_all(self.effects.events.iter().copied().map(Event::Server));
             }
+            self.effects.events.clear();
         }
-        self.effects.events.clear();
         // There is seldom more than one.
         self.effects.completions.reverse();
         while let Some(completion) = self.effects.completions.pop() {
@@ -265,19 +268,19 @@ impl LockManager {
         }
     }
 
-    /// Whether anybody wants to know more of a transition than the log tells: of most nobody does.
-    #[inline]
-    fn is_attentive(&self, kind: EventKind, session: SessionId) -> bool {
-        kind == EventKind::Waits
-            || self.witness.is_some()
+    /// Whether anybody wants to know more of the transitions than the log tells: of most nobody does.
+    fn is_followed(&self) -> bool {
+        let is_followed = |event: &ServerEvent| {
+            event.kind == EventKind::Waits || self.questioners.iter().any(|one| one.session == event.session)
+        };
+        self.witness.is_some()
             || self.watch.as_ref().is_some_and(WaitWatch::sees_waiting)
-            || self.questioners.iter().any(|questioner| questioner.session == session)
+            || self.effects.events.iter().any(is_followed)
     }
 
     /// Keeps what reports are made of.
     #[inline(never)]
-    fn notice(&mut self, at: usize, cx: &mut Context<'_, Message, Event>) {
-        let event = self.effects.events[at];
+    fn notice(&mut self, event: ServerEvent, cx: &mut Context<'_, Message, Event>) {
         if event.kind == EventKind::Waits
             && let Some(blocker) = self.database.first_blocker(event.session)
         {

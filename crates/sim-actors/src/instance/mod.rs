@@ -68,6 +68,7 @@ pub struct InstanceSettings {
 
 impl InstanceSettings {
     /// The step that a request is at, if it has not come to its end.
+    #[inline]
     fn step(&self, version: usize, request: u32, at: usize) -> Option<&Step> {
         if request == health::CHECK {
             let check = self.health_check.as_ref()?;

@@ -191,6 +191,7 @@ impl Pool {
         Some((session, self.running.get_mut(place as usize)?.as_mut()?))
     }
 
+    #[inline]
     pub(super) fn begin(&mut self, connection: usize, running: Running) {
         let place = self.free.pop().unwrap_or_else(|| {
             self.running.push(None);
@@ -207,6 +208,7 @@ impl Pool {
     }
 
     /// Forgets the request of a connection.
+    #[inline]
     pub(super) fn end(&mut self, connection: usize) {
         if let Some(place) = self.leave(connection) {
             self.running[place] = None;
@@ -214,6 +216,7 @@ impl Pool {
     }
 
     /// The connection has no use any more for the place of its request.
+    #[inline]
     fn leave(&mut self, connection: usize) -> Option<usize> {
         let place = std::mem::replace(&mut self.connections[connection].place, NOWHERE);
         if place == NOWHERE {

@@ -17,11 +17,10 @@ use transactions::{
 
 use crate::cost::{Durations, Instant};
 use crate::error::{Result, SqlError, SqlState, error};
-use crate::exec::{DdlTask, DeferredTask, Machine, SerialCommit};
-pub(crate) use crate::job::Prepared;
+use crate::exec::{DdlTask, DeferredTask, Execution, Machine, Pool, SerialCommit};
 use crate::job::{
-    Current, Dispatch, Job, Pause, Queue, controls_transactions, ends_failure, needs_explicit_block, sent,
-    timeouts,
+    Current, Dispatch, Job, Pause, Prepared, Queue, controls_transactions, ends_failure,
+    needs_explicit_block, sent, timeouts,
 };
 use crate::plan::name_of;
 use crate::state::{Notice, QueryResult, SessionData, Shared, StatementResult, Tuple};
@@ -111,11 +110,12 @@ pub struct Database {
     config: DatabaseConfig,
     backends: Backends<Tuple>,
     shared: Rc<Shared>,
-    jobs: Vec<Option<Job>>,
-    names: Vec<String>,
-    initial: Vec<SessionSettings>,
+    jobs: Vec<Option<Box<Job>>>,
+    names: Vec<Rc<str>>,
     statements: Rc<Statements>,
     savepoints: BTreeMap<String, u32>,
+    pool: Rc<Pool>,
+    is_general: bool,
 }
 
 /// What is committed, on a server of its own: sessions and their transactions are not part of it. Rows, index
@@ -141,6 +141,7 @@ impl Clone for Database {
             None => copy.take_committed_rows(&self.backends),
         }
         copy.statements = Rc::clone(&self.statements);
+        copy.is_general = self.is_general;
         copy
     }
 }
@@ -159,9 +160,10 @@ impl Database {
             shared: Rc::new(shared),
             jobs: Vec::new(),
             names: Vec::new(),
-            initial: Vec::new(),
             statements: Rc::default(),
             savepoints: BTreeMap::new(),
+            pool: Rc::default(),
+            is_general: false,
         }
     }
 
@@ -187,12 +189,13 @@ impl Database {
     pub fn connect(&mut self, now: Nanos, name: &str, settings: SessionSettings) -> SessionId {
         let session = self.backends.connect(now, settings);
         let mut state = self.shared.edit();
-        let lookup = state.default_lookup.clone();
+        let lookup = Rc::clone(&state.default_lookup);
         state.sessions.push(SessionData::new(lookup));
         drop(state);
         self.jobs.push(None);
-        self.names.push(name.to_owned());
-        self.initial.push(settings);
+        // Most sessions have the name of the one before: connections of one pool.
+        let known = self.names.last().filter(|last| ***last == *name);
+        self.names.push(known.map_or_else(|| Rc::from(name), Rc::clone));
         session
     }
 
@@ -221,14 +224,18 @@ impl Database {
     /// The name that a session was given.
     #[must_use]
     pub fn session_name(&self, session: SessionId) -> &str {
-        self.names.get(session.index()).map_or("", String::as_str)
+        self.names.get(session.index()).map_or("", |name| &**name)
     }
 
     /// Sets timeouts of an idle session, as its client's driver would.
     pub fn set_timeouts(&mut self, session: SessionId, lock: Option<Nanos>, statement: Option<Nanos>) {
         let mut fx = Effects::default();
         for (guc, value) in timeouts(lock, statement) {
-            if self.state(session) != SessionState::Gone && self.jobs[session.index()].is_none() {
+            let is_busy = matches!(
+                self.state(session),
+                SessionState::Working | SessionState::Waiting | SessionState::Gone
+            );
+            if !is_busy && self.jobs[session.index()].is_none() {
                 self.backends.start(Nanos::ZERO, session, Sent::Set { local: false, guc, value }, &mut fx);
             }
         }
@@ -286,8 +293,93 @@ impl Database {
         work: Option<Nanos>,
         fx: &mut Effects,
     ) {
+        self.execute_for(now, session, id, params, work, true, fx);
+    }
+
+    /// The same for somebody who does not ask for the rows.
+    pub fn execute_unread(
+        &mut self,
+        now: Nanos,
+        session: SessionId,
+        id: StatementId,
+        params: &[Value],
+        work: Option<Nanos>,
+        fx: &mut Effects,
+    ) {
+        self.execute_for(now, session, id, params, work, false, fx);
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn execute_for(
+        &mut self,
+        now: Nanos,
+        session: SessionId,
+        id: StatementId,
+        params: &[Value],
+        work: Option<Nanos>,
+        reads: bool,
+        fx: &mut Effects,
+    ) {
+        if let Some(sent) = self.compiled(now, session, id, params, work, reads) {
+            let from = fx.completions.len();
+            self.backends.start(now, session, sent, fx);
+            return self.work_off(now, from, fx);
+        }
         let queue = self.statements.queries.get(id.0 as usize).cloned().map(Queue::new).unwrap_or_default();
         self.begin_job(now, session, Job::new(queue, params.into(), work), fx);
+    }
+
+    /// A query of one statement that has a compiled form: the session is made ready for it.
+    fn compiled(
+        &self,
+        now: Nanos,
+        session: SessionId,
+        id: StatementId,
+        params: &[Value],
+        work: Option<Nanos>,
+        reads: bool,
+    ) -> Option<Sent<Tuple>> {
+        let [prepared] = &self.statements.queries.get(id.0 as usize)?[..] else { return None };
+        let in_block = match self.backends.state(session) {
+            SessionState::Idle => false,
+            SessionState::IdleInTransaction => true,
+            _ => return None,
+        };
+        if self.is_general || self.jobs[session.index()].is_some() {
+            return None;
+        }
+        let mut state = self.shared.edit();
+        let kept = prepared.plan_for(&state, session)?;
+        let compiled = kept.compiled(&state)?;
+        if params.len() < compiled.params || (reads && compiled.returns_rows) {
+            return None;
+        }
+        let data = state.session_mut(session);
+        if !data.is_read_committed(in_block) {
+            return None;
+        }
+        data.begin_query(now);
+        data.begin_statement(now, in_block);
+        data.has_queried = true;
+        data.sends_rows = compiled.returns_rows;
+        drop(state);
+        let shared = &self.shared;
+        let run = Execution { shared, session, prepared, kept, compiled, params, work, keeps_result: reads };
+        Some(Sent::Dynamic(self.pool.begin(run)))
+    }
+
+    /// Whether the plan that is kept of a query has a compiled form.
+    #[cfg(test)]
+    pub(crate) fn has_compiled_form(&self, id: StatementId) -> bool {
+        let state = self.shared.get();
+        let [prepared] = &self.statements.queries[id.0 as usize][..] else { return false };
+        prepared.kept().is_some_and(|kept| kept.compiled(&state).is_some())
+    }
+
+    /// Has every statement carried out by general tasks, if it has a compiled form or not: the two are to be compared.
+    #[doc(hidden)]
+    pub fn set_general(&mut self, is_general: bool) {
+        self.is_general = is_general;
     }
 
     /// Sends a query as text to an idle session.
@@ -318,7 +410,7 @@ impl Database {
         }
     }
 
-    fn begin_job(&mut self, now: Nanos, session: SessionId, job: Job, fx: &mut Effects) {
+    fn begin_job(&mut self, now: Nanos, session: SessionId, job: Box<Job>, fx: &mut Effects) {
         let from = fx.completions.len();
         if let Some(gone) = self.backends.gone(session) {
             fx.completions.push(Completion { session, result: Err(gone.clone()) });
@@ -326,17 +418,21 @@ impl Database {
         }
         debug_assert!(self.jobs[session.index()].is_none(), "{session} is at another query");
         {
-            let mut state = self.shared.edit();
-            let data = state.session_mut(session);
-            data.results.clear();
-            data.statement_start = now;
+            self.shared.edit().session_mut(session).begin_query(now);
         }
         self.jobs[session.index()] = Some(job);
         self.next_statement(now, session, fx);
         self.work_off(now, from, fx);
     }
 
-    fn fail_job(&mut self, now: Nanos, session: SessionId, job: Job, failure: SqlError, fx: &mut Effects) {
+    fn fail_job(
+        &mut self,
+        now: Nanos,
+        session: SessionId,
+        job: Box<Job>,
+        failure: SqlError,
+        fx: &mut Effects,
+    ) {
         let from = fx.completions.len();
         if let Some(gone) = self.backends.gone(session) {
             fx.completions.push(Completion { session, result: Err(gone.clone()) });
@@ -353,7 +449,7 @@ impl Database {
     fn dispatch(&mut self, session: SessionId) -> Dispatch<'_> {
         let in_block = self.in_block(session);
         let settings = *self.backends.settings(session);
-        let initial = self.initial[session.index()];
+        let initial = *self.backends.initial_settings(session);
         let savepoints = &mut self.savepoints;
         Dispatch { shared: &self.shared, session, in_block, settings, initial, savepoints }
     }
@@ -367,22 +463,8 @@ impl Database {
         let state = self.state(session);
         let in_block = self.in_block(session);
         let Some(mut job) = self.jobs[session.index()].take() else { return };
-        {
-            let mut shared = self.shared.edit();
-            let data = shared.session_mut(session);
-            if !in_block {
-                data.transaction_start = now;
-                data.deferred.clear();
-                data.cursors.retain(|_, c| c.hold);
-            }
-            data.in_transaction = in_block;
-            job.prepared &= in_block;
-            if !in_block {
-                data.serializable = data.default_serializable.then_some(false);
-                data.repeatable = None;
-                data.has_queried = false;
-            }
-        }
+        self.shared.edit().session_mut(session).begin_statement(now, in_block);
+        job.prepared &= in_block;
         let Some(next) = job.queue.front().cloned() else {
             if job.implicit && in_block {
                 if state == SessionState::IdleInTransaction
@@ -491,11 +573,10 @@ impl Database {
         }
         let mut state = self.shared.edit();
         let own = format!("pg_temp_{}", session.0);
-        let tables = &mut state.session_mut(session).temporary;
+        let data = state.session_mut(session);
         if job.at_commit.is_none() {
-            let actions = crate::temporary::at_commit(&own, tables);
-            tables.retain(|(_, action)| *action == sql_syntax::ast::OnCommit::DeleteRows);
-            job.at_commit = Some(actions);
+            job.at_commit = Some(crate::temporary::at_commit(&own, &data.own().temporary));
+            data.forget_dropped_tables();
         }
         drop(state);
         let actions = job.at_commit.as_mut()?;
@@ -674,7 +755,7 @@ impl Database {
     pub fn take_notices(&mut self, session: SessionId) -> Vec<Notice> {
         let mut state = self.shared.edit();
         let data = state.session_mut(session);
-        let least = match data.settings.get("client_min_messages").map(String::as_str) {
+        let least = match data.own().settings.get("client_min_messages").map(String::as_str) {
             Some("warning") => 1,
             Some("error") => 2,
             _ => 0,
@@ -720,7 +801,7 @@ impl Database {
     }
 
     /// Runs a query to its end, its timers firing at once.
-    fn run_alone(&mut self, session: SessionId, job: Job) -> Result<()> {
+    fn run_alone(&mut self, session: SessionId, job: Box<Job>) -> Result<()> {
         let mut fx = Effects::default();
         let mut timers: BTreeMap<(Nanos, usize), Timer> = BTreeMap::new();
         let mut set = 0;
@@ -961,7 +1042,7 @@ impl Database {
         if crate::temporary::creates(statement)
             && let Some(table) = crate::temporary::on_commit(statement)
         {
-            state.session_mut(session).temporary.push(table);
+            state.session_mut(session).own_mut().temporary.push(table);
         }
         let path = &state.session(session).lookup.search_path;
         let first = path.iter().find(|n| ***n != *own).map_or("public", |n| &**n).to_owned();
@@ -977,7 +1058,7 @@ impl Database {
             return;
         }
         let mut catalog = state.catalog.clone();
-        let mut lookup = state.default_lookup.clone();
+        let mut lookup = (*state.default_lookup).clone();
         let drop = parse(&format!("DROP SCHEMA {own} CASCADE")).unwrap_or_default();
         for statement in drop {
             let version = state.version;

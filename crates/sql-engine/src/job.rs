@@ -14,7 +14,7 @@ use transactions::{CommandTag, Guc, Isolation, Statement as Sent, Step, StepCont
 
 use crate::command::{duration, guc, show_duration, tag};
 use crate::error::{Result, SqlError, error, not_modelled};
-use crate::exec::{DdlTask, Flow, Machine, PlannedTask, StatementStepper, Task, plan_now};
+use crate::exec::{Compiled, DdlTask, Flow, Machine, PlannedTask, StatementStepper, Task, plan_now};
 use crate::plan::{Plan, ResultColumn};
 use crate::state::{CatalogStamp, Cursor, QueryResult, Shared, State, Tuple};
 use crate::value::{Type, Value};
@@ -23,10 +23,32 @@ use crate::value::{Type, Value};
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) statement: Rc<Statement>,
-    types: Vec<Type>,
+    pub(crate) types: Vec<Type>,
     /// What it returned when it was prepared: that may not change.
     columns: Option<Vec<ResultColumn>>,
-    plan: RefCell<Option<(CatalogStamp, Rc<Plan>)>>,
+    plan: RefCell<Option<Rc<KeptPlan>>>,
+}
+
+/// A plan, and the state of the catalog that it is good for.
+#[derive(Debug)]
+pub(crate) struct KeptPlan {
+    pub(crate) stamp: CatalogStamp,
+    pub(crate) plan: Rc<Plan>,
+    /// Its compiled form, once it was asked for; nothing if it has none.
+    compiled: RefCell<Option<Option<Rc<Compiled>>>>,
+}
+
+impl KeptPlan {
+    /// The compiled form of the plan, if it has one.
+    pub(crate) fn compiled(&self, state: &State) -> Option<Rc<Compiled>> {
+        let mut compiled = self.compiled.borrow_mut();
+        compiled.get_or_insert_with(|| Compiled::of(&self.plan, state).map(Rc::new)).clone()
+    }
+
+    /// What the compiled form took for granted is not so any more.
+    pub(crate) fn forget_compiled(&self) {
+        *self.compiled.borrow_mut() = None;
+    }
 }
 
 impl Prepared {
@@ -36,9 +58,21 @@ impl Prepared {
 
     pub(crate) fn kept_plan(&self, stamp: &CatalogStamp) -> Option<Rc<Plan>> {
         match &*self.plan.borrow() {
-            Some((made, plan)) if made == stamp => Some(Rc::clone(plan)),
+            Some(kept) if kept.stamp == *stamp => Some(Rc::clone(&kept.plan)),
             _ => None,
         }
+    }
+
+    /// The plan that is kept, if it is good for what the session sees now.
+    pub(crate) fn plan_for(&self, state: &State, session: SessionId) -> Option<Rc<KeptPlan>> {
+        let plan = self.plan.borrow();
+        let kept = plan.as_ref().filter(|kept| state.is_at(session, &kept.stamp))?;
+        state.sees_committed(session).then(|| Rc::clone(kept))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> Option<Rc<KeptPlan>> {
+        self.plan.borrow().clone()
     }
 
     /// Makes a plan against what is committed, as any session that has changed nothing would; it is kept.
@@ -53,7 +87,8 @@ impl Prepared {
     }
 
     pub(crate) fn keep_plan(&self, stamp: &CatalogStamp, plan: &Rc<Plan>) {
-        *self.plan.borrow_mut() = Some((stamp.clone(), Rc::clone(plan)));
+        let kept = KeptPlan { stamp: stamp.clone(), plan: Rc::clone(plan), compiled: RefCell::default() };
+        *self.plan.borrow_mut() = Some(Rc::new(kept));
     }
 }
 
@@ -125,9 +160,10 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    pub(crate) fn new(queue: Queue, params: Rc<[Value]>, work: Option<Nanos>) -> Self {
+    /// Boxed: most sessions of a server are at no query.
+    pub(crate) fn new(queue: Queue, params: Rc<[Value]>, work: Option<Nanos>) -> Box<Self> {
         let several = queue.len() > 1;
-        Self {
+        Box::new(Self {
             queue,
             params,
             work,
@@ -138,7 +174,7 @@ impl Job {
             at_commit: None,
             prepared: false,
             has_paused: false,
-        }
+        })
     }
 }
 
@@ -227,7 +263,7 @@ impl Task for PrepareTask {
         let plan = plan_now(m, &self.statement, &types)?;
         let mut state = m.shared.edit();
         let session = state.session_mut(m.session);
-        if session.prepared.contains_key(&self.name) {
+        if session.own().prepared.contains_key(&self.name) {
             let message = format!("prepared statement \"{}\" already exists", self.name);
             return Err(error("42P05", message));
         }
@@ -237,7 +273,7 @@ impl Task for PrepareTask {
             columns: Some(plan.columns.clone()),
             plan: RefCell::new(None),
         };
-        session.prepared.insert(self.name.clone(), Rc::new(prepared));
+        session.own_mut().prepared.insert(self.name.clone(), Rc::new(prepared));
         Ok(Flow::Done)
     }
 }
@@ -274,13 +310,13 @@ impl Task for DeclareTask {
         m.rows = 0;
         let mut state = m.shared.edit();
         let session = state.session_mut(m.session);
-        if session.cursors.contains_key(&self.name) {
+        if session.own().cursors.contains_key(&self.name) {
             return Err(error("42P03", format!("cursor \"{}\" already exists", self.name)));
         }
         if let Some(QueryResult { columns, rows }) = result {
             let origins = vec![None; rows.len()];
             let cursor = Cursor { columns, rows, origins, at: 0, hold: self.hold };
-            session.cursors.insert(self.name.clone(), cursor);
+            session.own_mut().cursors.insert(self.name.clone(), cursor);
         }
         Ok(Flow::Done)
     }
@@ -303,7 +339,7 @@ impl Task for FetchTask {
         let shared = Rc::clone(&m.shared);
         let mut state = shared.edit();
         let session = state.session_mut(m.session);
-        let Some(cursor) = session.cursors.get_mut(&self.cursor) else {
+        let Some(cursor) = session.own_mut().cursors.get_mut(&self.cursor) else {
             return Err(error("34000", format!("cursor \"{}\" does not exist", self.cursor)));
         };
         let wanted = match self.count {
@@ -437,7 +473,7 @@ impl Dispatch<'_> {
             Statement::Execute { name, args } => return self.execute(job, name, args),
             Statement::Deallocate(name) => {
                 let mut state = self.shared.edit();
-                let known = &mut state.session_mut(self.session).prepared;
+                let known = &mut state.session_mut(self.session).own_mut().prepared;
                 match name {
                     None => known.clear(),
                     Some(name) if known.remove(&name.text).is_none() => {
@@ -462,7 +498,7 @@ impl Dispatch<'_> {
             }
             Statement::CloseCursor(name) => {
                 let mut state = self.shared.edit();
-                let cursors = &mut state.session_mut(self.session).cursors;
+                let cursors = &mut state.session_mut(self.session).own_mut().cursors;
                 match name {
                     None => cursors.clear(),
                     Some(name) if cursors.remove(&name.text).is_none() => {
@@ -569,10 +605,16 @@ impl Dispatch<'_> {
         // The rules know which settings change what names mean.
         let mut scratch = schema_rules::Catalog::new();
         let no_facts = schema_rules::effects::NoFacts;
-        schema_rules::effects::advance(&mut scratch, &mut session.lookup, statement, version, &no_facts);
+        schema_rules::effects::advance(
+            &mut scratch,
+            Rc::make_mut(&mut session.lookup),
+            statement,
+            version,
+            &no_facts,
+        );
         match text {
-            Some(text) => session.settings.insert(set.name.clone(), text),
-            None => session.settings.remove(&set.name),
+            Some(text) => session.own_mut().settings.insert(set.name.clone(), text),
+            None => session.own_mut().settings.remove(&set.name),
         };
         drop(state);
         Ok(self.noop(job, statement))
@@ -587,12 +629,18 @@ impl Dispatch<'_> {
         let session = state.session_mut(self.session);
         let mut scratch = schema_rules::Catalog::new();
         let no_facts = schema_rules::effects::NoFacts;
-        schema_rules::effects::advance(&mut scratch, &mut session.lookup, statement, version, &no_facts);
+        schema_rules::effects::advance(
+            &mut scratch,
+            Rc::make_mut(&mut session.lookup),
+            statement,
+            version,
+            &no_facts,
+        );
         match name {
             Some(name) => {
-                session.settings.remove(name);
+                session.own_mut().settings.remove(name);
             }
-            None => session.settings.clear(),
+            None => session.own_mut().settings.clear(),
         }
         drop(state);
         Ok(self.noop(job, statement))
@@ -633,7 +681,7 @@ impl Dispatch<'_> {
             None => {
                 let state = self.shared.get();
                 let session = state.session(self.session);
-                let kept = session.settings.get(name).cloned();
+                let kept = session.own().settings.get(name).cloned();
                 match (kept, name) {
                     (Some(kept), _) => kept,
                     (None, "search_path") => session.lookup.search_path.join(", "),
@@ -653,7 +701,7 @@ impl Dispatch<'_> {
     }
 
     fn execute(&self, job: &Job, name: &ast::Ident, args: &[ast::Expr]) -> Result<Sent<Tuple>> {
-        let prepared = self.shared.get().session(self.session).prepared.get(&name.text).cloned();
+        let prepared = self.shared.get().session(self.session).own().prepared.get(&name.text).cloned();
         let Some(prepared) = prepared else {
             return Err(error("26000", format!("prepared statement \"{}\" does not exist", name.text)));
         };

@@ -1,10 +1,12 @@
 //! What a statement can see and do at once while it decides on its next step.
 
+mod at_once;
 mod rows;
 
 use lock_table::{RelationId, RowKey, SessionId, Xid};
 use sim_clock::Nanos;
 
+use crate::Effects;
 use crate::backends::Backends;
 use crate::heap::{NO_TUPLE, Row};
 use crate::session::{TransactionHook, Undo};
@@ -25,11 +27,17 @@ pub struct StepContext<'a, P> {
     now: Nanos,
     session: SessionId,
     looks_at_latest: bool,
+    fx: &'a mut Effects,
 }
 
 impl<'a, P: Clone + Default> StepContext<'a, P> {
-    pub(crate) fn new(backends: &'a mut Backends<P>, now: Nanos, session: SessionId) -> Self {
-        Self { backends, now, session, looks_at_latest: false }
+    pub(crate) fn new(
+        backends: &'a mut Backends<P>,
+        now: Nanos,
+        session: SessionId,
+        fx: &'a mut Effects,
+    ) -> Self {
+        Self { backends, now, session, looks_at_latest: false, fx }
     }
 
     /// The virtual time.
@@ -163,6 +171,11 @@ impl<'a, P: Clone + Default> StepContext<'a, P> {
             found.extend(writer.filter(|writer| *writer != Writer::Running(self.session)));
         }
         found
+    }
+
+    /// Takes the snapshot that the statement works on, if there is none yet.
+    pub fn take_snapshot(&mut self) {
+        self.backends.snapshot(self.session);
     }
 
     /// The number of the last commit that the snapshot shows, and that of the oldest transaction id that runs.

@@ -28,8 +28,11 @@ impl<P: Clone + Default> Backends<P> {
             Intent::Update(_) => Deed::Updated(strength),
             Intent::Delete { .. } => Deed::Deleted,
         };
-        if let Some(flow) = self.deal_simply(session, relation, key, deed, strength, fx) {
-            return flow;
+        if self.deal_simply(session, relation, key, deed, strength, fx) {
+            return Flow::Outcome(match deed {
+                Deed::Locked(_) => StepOutcome::Locked { row: P::default(), moved: false },
+                _ => StepOutcome::Done,
+            });
         }
         let Some(tuple) = self.version_to_deal_with(session, relation, key) else {
             return Flow::Outcome(StepOutcome::Gone);
@@ -37,8 +40,8 @@ impl<P: Clone + Default> Backends<P> {
         self.run_row(now, session, RowOp::new(relation, key, tuple, intent, strength, policy), fx)
     }
 
-    /// A virtual row that nobody else deals with takes one entry and no version.
-    fn deal_simply(
+    /// A virtual row that nobody else deals with takes one entry and no version. Whether it is such a row.
+    pub(crate) fn deal_simply(
         &mut self,
         session: SessionId,
         relation: RelationId,
@@ -46,9 +49,9 @@ impl<P: Clone + Default> Backends<P> {
         deed: Deed,
         strength: RowLockStrength,
         fx: &mut Effects,
-    ) -> Option<Flow<P>> {
+    ) -> bool {
         if self.heap.is_stored(relation) {
-            return None;
+            return false;
         }
         let before = (self.last_xid, self.session(session).xid);
         let xid = self.assign_xid(session);
@@ -57,17 +60,14 @@ impl<P: Clone + Default> Backends<P> {
             if self.session(session).savepoints.is_empty() {
                 (self.last_xid, self.session_mut(session).xid) = before;
             }
-            return None;
+            return false;
         };
         if is_new {
             self.touch(session, relation, key, NO_TUPLE);
         }
         let tag = LockTag::Tuple { relation, version: 0, key };
         fx.push(session, EventKind::RowLocked, strength.tuple_lock_mode(), tag);
-        Some(Flow::Outcome(match deed {
-            Deed::Locked(_) => StepOutcome::Locked { row: P::default(), moved: false },
-            _ => StepOutcome::Done,
-        }))
+        true
     }
 
     /// The version that the statement's snapshot shows, or the one that its update has just locked.
@@ -102,10 +102,8 @@ impl<P: Clone + Default> Backends<P> {
         fx: &mut Effects,
     ) -> Flow<P> {
         let tag = LockTag::Tuple { relation, version: 0, key };
-        if let Some(flow) =
-            self.deal_simply(session, relation, key, Deed::Inserted, RowLockStrength::Update, fx)
-        {
-            return flow;
+        if self.deal_simply(session, relation, key, Deed::Inserted, RowLockStrength::Update, fx) {
+            return Flow::Outcome(StepOutcome::Done);
         }
         match self.heap.dirty_state(relation, key, session) {
             DirtyState::Live => {

@@ -21,13 +21,13 @@ impl<P: Clone + Default> Backends<P> {
     pub fn start(&mut self, now: Nanos, session: SessionId, statement: Statement<P>, fx: &mut Effects) {
         let this = self.session_mut(session);
         if let Some(error) = &this.gone {
-            return fx.complete(session, Err(error.clone()));
+            return fx.complete(session, Err((**error).clone()));
         }
         if !matches!(this.running, Running::None) {
             debug_assert!(false, "{session} was sent a statement while it is at another");
             return;
         }
-        this.timers.deadline[TimerKind::IdleInTransaction as usize] = Nanos::MAX;
+        this.timers.clear(TimerKind::IdleInTransaction);
         self.heap.now = now;
         self.prune_now_and_then();
         let timeout = self.session(session).settings.statement_timeout;
@@ -113,7 +113,7 @@ impl<P: Clone + Default> Backends<P> {
                 self.flow(now, session, flow, fx);
             }
             Pending::Transactions(waits) => {
-                let flow = self.wait_for_transactions(now, session, waits, fx);
+                let flow = self.wait_for_transactions(now, session, *waits, fx);
                 self.flow(now, session, flow, fx);
             }
         }
@@ -145,7 +145,7 @@ impl<P: Clone + Default> Backends<P> {
                     self.program_step(now, session, step, keys, work, fx)
                 }
                 Running::Dynamic(_) => {
-                    let Some(step) = self.next_step(now, session, last) else { return };
+                    let Some(step) = self.next_step(now, session, last, fx) else { return };
                     if let Step::Done { tag, rows } = step {
                         return self.done(now, session, tag, rows, fx);
                     }
@@ -161,20 +161,29 @@ impl<P: Clone + Default> Backends<P> {
     }
 
     /// Asks the statement, which is out of its session's hands meanwhile: it may look at all of them.
-    fn next_step(&mut self, now: Nanos, session: SessionId, last: StepOutcome<P>) -> Option<Step<P>> {
+    fn next_step(
+        &mut self,
+        now: Nanos,
+        session: SessionId,
+        last: StepOutcome<P>,
+        fx: &mut Effects,
+    ) -> Option<Step<P>> {
         let Running::Dynamic(mut stepper) =
             std::mem::replace(&mut self.session_mut(session).running, Running::None)
         else {
             return None;
         };
-        let step = stepper.step(&mut StepContext::new(self, now, session), last);
+        let step = stepper.step(&mut StepContext::new(self, now, session, fx), last);
         self.session_mut(session).running = Running::Dynamic(stepper);
         Some(step)
     }
 
     fn done(&mut self, now: Nanos, session: SessionId, tag: CommandTag, rows: u64, fx: &mut Effects) {
         let this = self.session_mut(session);
-        this.running = Running::None;
+        if let Running::Dynamic(stepper) = std::mem::replace(&mut this.running, Running::None) {
+            stepper.retire();
+        }
+        let this = self.session_mut(session);
         this.pending = Pending::Next;
         this.release_statement_snapshot_flag();
         if this.block == Block::None {

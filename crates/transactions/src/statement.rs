@@ -190,6 +190,9 @@ pub trait Stepper<P> {
         false
     }
 
+    /// It is done: a stepper that is to be used again can be put aside.
+    fn retire(self: Box<Self>) {}
+
     /// Whether it must not run inside of a transaction block (CREATE INDEX CONCURRENTLY, VACUUM).
     fn refuses_transaction_block(&self) -> Option<SqlError> {
         None

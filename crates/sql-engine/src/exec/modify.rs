@@ -288,7 +288,7 @@ impl ModifyTask {
                 }
             }
         }
-        AfterCheck::push_referenced(&mut m.after, left, old, new.as_ref());
+        AfterCheck::push_referenced(&mut m.after, left, old, new.as_deref());
         m.rows_written += 1;
         m.rows += u64::from(matches!(self.work, Work::Statement(_)));
         if let Some(row) = row {
@@ -640,7 +640,7 @@ fn keyed_rows(
 /// WHERE CURRENT OF: the row that the cursor stands on.
 fn at_cursor(ex: &Exec<'_, '_>, name: &str, found: Vec<SourceRow>) -> Result<Vec<SourceRow>> {
     let state = ex.shared.get();
-    let Some(cursor) = state.session(ex.session()).cursors.get(name) else {
+    let Some(cursor) = state.session(ex.session()).own().cursors.get(name) else {
         return Err(error("34000", format!("cursor \"{name}\" does not exist")));
     };
     let at = cursor.at.checked_sub(1).and_then(|n| cursor.origins.get(n)).copied();

@@ -14,13 +14,14 @@ use super::query;
 use super::reference::AfterTask;
 use super::select::SelectTask;
 use super::serializable;
-use crate::database::Prepared;
 use crate::error::{Result, error};
+use crate::job::{KeptPlan, Prepared};
 use crate::plan::{Plan, Planner, ResultColumn, StatementPlan};
 use crate::state::{CatalogStamp, QueryResult, Tuple};
 use crate::value::Type;
 
-enum Phase {
+/// How far a statement with a plan has come.
+pub(super) enum Phase {
     Plan,
     Lock(usize),
     /// A relation of the plan before the last one is locked in vain.
@@ -57,6 +58,15 @@ impl PlannedTask {
         must_return: Option<Vec<ResultColumn>>,
     ) -> Self {
         Self { statement, prepared, types, must_return, plan: None, locked: Vec::new(), phase: Phase::Plan }
+    }
+
+    /// Goes on with a statement that has come this far with a plan, and holds so many of its locks.
+    pub(super) fn resumed(prepared: Rc<Prepared>, kept: &KeptPlan, locks: usize, phase: Phase) -> Self {
+        let locked = kept.plan.locks.iter().take(locks).copied().collect();
+        let plan = Some((kept.stamp.clone(), Rc::clone(&kept.plan)));
+        let statement = Rc::clone(&prepared.statement);
+        let types = prepared.types.clone();
+        Self { statement, prepared: Some(prepared), types, must_return: None, plan, locked, phase }
     }
 
     fn stamp(m: &Machine) -> CatalogStamp {
@@ -199,7 +209,7 @@ impl Task for PlannedTask {
                 Phase::Prerequisite(n) => {
                     if n == 0 {
                         // The snapshot is taken when planning is done, not when it is first looked at.
-                        cx.snapshot_limits();
+                        cx.take_snapshot();
                         serializable::enter(m, cx);
                     }
                     let plan = self.plan()?;

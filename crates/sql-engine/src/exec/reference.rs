@@ -41,14 +41,14 @@ impl AfterCheck {
         after: &mut Vec<Self>,
         table: &Table,
         old: &[Value],
-        new: Option<&Rc<[Value]>>,
+        new: Option<&[Value]>,
     ) {
         for fk in &table.incoming {
             let of = |row: &[Value]| -> Vec<Value> {
                 fk.own_slots.iter().map(|s| row.get(*s).cloned().unwrap_or_default()).collect()
             };
             let key = of(old);
-            let new = new.map(|row| of(row));
+            let new = new.map(of);
             // A key with NULL in it is referred to by nobody; one that stays is nobody's concern.
             if !key.iter().any(Value::is_null) && new.as_ref() != Some(&key) {
                 after.push(Self::Referenced { fk: Rc::clone(fk), key, new });

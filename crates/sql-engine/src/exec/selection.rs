@@ -223,7 +223,7 @@ pub(super) fn keys_of_values(
     existing(ex, relation, keys)
 }
 
-fn flatten<'e>(condition: &'e Typed, found: &mut Vec<&'e Typed>) {
+pub(super) fn flatten<'e>(condition: &'e Typed, found: &mut Vec<&'e Typed>) {
     match &condition.node {
         Node::And(list) => list.iter().for_each(|c| flatten(c, found)),
         _ => found.push(condition),
@@ -339,38 +339,13 @@ fn by_values(
     rest: &[&Typed],
     env: &Env<'_>,
 ) -> Result<Option<Vec<RowKey>>> {
-    let equal = |slot: usize| {
-        rest.iter().find_map(|c| {
-            bounds(c, slot).into_iter().find_map(|bound| match bound {
-                Bound::Equal(e) => Some(e),
-                _ => None,
-            })
-        })
-    };
-    let of_index = |index: &TableIndex| -> Option<Vec<Typed>> {
-        let slot = |part: &KeyPart| match part {
-            KeyPart::Slot(slot) => (at.slots)(*slot),
-            KeyPart::Expression(_) => None,
-        };
-        index.parts.iter().map(|part| equal(slot(part)?)).collect()
-    };
-    let unique = at.indexes.iter().filter(|i| i.valid && i.unique).find_map(of_index);
-    let (values, rows) = match unique {
+    let equal = |slot: usize| equal_to(rest, (at.slots)(slot)?);
+    let (values, rows) = match of_unique_index(at.indexes, &equal) {
         Some(values) => (values, 1),
-        None => {
-            let mut by_parameter = rest.iter().filter_map(|c| match &c.node {
-                Node::Compare(Comparison::Eq, sides) => match &**sides {
-                    [a, b] if matches!(a.node, Node::Column(_)) && depends_on_caller(b) => Some(b.clone()),
-                    [a, b] if matches!(b.node, Node::Column(_)) && depends_on_caller(a) => Some(a.clone()),
-                    _ => None,
-                },
-                _ => None,
-            });
-            match by_parameter.next() {
-                Some(value) => (vec![value], FEW),
-                None => return Ok(None),
-            }
-        }
+        None => match of_parameter(rest) {
+            Some(value) => (vec![value], FEW),
+            None => return Ok(None),
+        },
     };
     let values = values.iter().map(|e| e.eval(ex, env)).collect::<Result<Vec<_>>>()?;
     if values.iter().any(Value::is_null) {
@@ -379,8 +354,43 @@ fn by_values(
     Ok(Some((0..rows).map(|nth| at.table.hashed(&values, nth)).collect()))
 }
 
+/// The value that the conditions give a column.
+pub(super) fn equal_to(conditions: &[&Typed], slot: usize) -> Option<Typed> {
+    conditions.iter().find_map(|c| {
+        bounds(c, slot).into_iter().find_map(|bound| match bound {
+            Bound::Equal(e) => Some(e),
+            _ => None,
+        })
+    })
+}
+
+/// The values of all columns of a unique index, if each is given one.
+pub(super) fn of_unique_index(
+    indexes: &[TableIndex],
+    equal: &dyn Fn(usize) -> Option<Typed>,
+) -> Option<Vec<Typed>> {
+    let value = |part: &KeyPart| match part {
+        KeyPart::Slot(slot) => equal(*slot),
+        KeyPart::Expression(_) => None,
+    };
+    let of_index = |index: &TableIndex| index.parts.iter().map(value).collect();
+    indexes.iter().filter(|i| i.valid && i.unique).find_map(of_index)
+}
+
+/// The first value that is given to a column and is another one each time.
+pub(super) fn of_parameter(conditions: &[&Typed]) -> Option<Typed> {
+    conditions.iter().find_map(|c| match &c.node {
+        Node::Compare(Comparison::Eq, sides) => match &**sides {
+            [a, b] if matches!(a.node, Node::Column(_)) && depends_on_caller(b) => Some(b.clone()),
+            [a, b] if matches!(b.node, Node::Column(_)) && depends_on_caller(a) => Some(a.clone()),
+            _ => None,
+        },
+        _ => None,
+    })
+}
+
 /// Whether it is another value each time: a parameter, a value of the query around.
-fn depends_on_caller(e: &Typed) -> bool {
+pub(super) fn depends_on_caller(e: &Typed) -> bool {
     let mut found = false;
     e.walk(&mut |e| found |= matches!(e.node, Node::Param(_) | Node::Outer(..)));
     found

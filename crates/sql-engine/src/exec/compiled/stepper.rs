@@ -1,0 +1,490 @@
+//! Compiled statements at work.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use lock_table::{LockTag, RowKey, Scope, SessionId};
+use rustc_hash::FxHashMap;
+use sim_clock::Nanos;
+use smallvec::SmallVec;
+use transactions::{Outcome, Step, StepContext, StepOutcome, Stepper, WaitPolicy};
+
+use super::{Compiled, Deed, Find};
+use crate::error::Result;
+use crate::exec::machine::{Machine, StatementStepper};
+use crate::exec::planned::{Phase as Place, PlannedTask};
+use crate::exec::reference::AfterCheck;
+use crate::exec::selection::FEW;
+use crate::exec::stops::Stops;
+use crate::exec::{Exec, Rows, rows};
+use crate::expr::{Env, Node, Typed};
+use crate::job::{KeptPlan, Prepared};
+use crate::state::{Shared, StatementResult, Tuple};
+use crate::value::{Type, Value};
+
+/// What is executed.
+pub(crate) struct Execution<'e> {
+    pub(crate) shared: &'e Rc<Shared>,
+    pub(crate) session: SessionId,
+    pub(crate) prepared: &'e Rc<Prepared>,
+    pub(crate) kept: Rc<KeptPlan>,
+    pub(crate) compiled: Rc<Compiled>,
+    pub(crate) params: &'e [Value],
+    /// How long it takes, if that is given; otherwise its cost says.
+    pub(crate) work: Option<Nanos>,
+    /// Whether its result is to be kept for whoever asks for it.
+    pub(crate) keeps_result: bool,
+}
+
+enum Phase {
+    /// What goes by before the statement begins.
+    Overhead,
+    /// The n-th of the plan's locks is to be taken.
+    Lock(usize),
+    Find,
+    /// The row was to be locked.
+    Locked,
+    /// The row was to be changed.
+    Changed,
+    Work,
+    Finish,
+}
+
+/// A compiled statement under way.
+pub(crate) struct CompiledStepper {
+    /// Where it goes when it is done.
+    pool: Option<Rc<Pool>>,
+    shared: Rc<Shared>,
+    session: SessionId,
+    prepared: Rc<Prepared>,
+    kept: Rc<KeptPlan>,
+    compiled: Rc<Compiled>,
+    params: Vec<Value>,
+    work: Option<Nanos>,
+    keeps_result: bool,
+    phase: Phase,
+    key: RowKey,
+    rows: u64,
+    rows_read: u64,
+    rows_written: u64,
+    /// The row that is inserted, or its new version if its keys matter.
+    row: Vec<Value>,
+    /// What expressions could need that are not compiled: there is never anything in it.
+    stored: FxHashMap<usize, Rows>,
+    stops: Stops,
+    /// The general tasks, if they had to take over.
+    general: Option<Box<StatementStepper>>,
+}
+
+/// Steppers that are done, to be used again: as many as ever were at work at the same time.
+#[derive(Default)]
+pub(crate) struct Pool {
+    #[allow(clippy::vec_box, reason = "the layer below takes them in their boxes")]
+    steppers: RefCell<Vec<Box<CompiledStepper>>>,
+}
+
+impl Pool {
+    /// A stepper that begins.
+    pub(crate) fn begin(self: &Rc<Self>, run: Execution<'_>) -> Box<CompiledStepper> {
+        let spare = self.steppers.borrow_mut().pop();
+        let Some(mut stepper) = spare else { return Box::new(CompiledStepper::new(Rc::clone(self), run)) };
+        stepper.begin_again(Rc::clone(self), run);
+        stepper
+    }
+}
+
+impl CompiledStepper {
+    fn new(pool: Rc<Pool>, run: Execution<'_>) -> Self {
+        Self {
+            pool: Some(pool),
+            shared: Rc::clone(run.shared),
+            session: run.session,
+            prepared: Rc::clone(run.prepared),
+            kept: run.kept,
+            compiled: run.compiled,
+            params: run.params.to_vec(),
+            work: run.work,
+            keeps_result: run.keeps_result,
+            phase: Phase::Overhead,
+            key: 0,
+            rows: 0,
+            rows_read: 0,
+            rows_written: 0,
+            row: Vec::new(),
+            stored: FxHashMap::default(),
+            stops: Stops::default(),
+            general: None,
+        }
+    }
+
+    fn begin_again(&mut self, pool: Rc<Pool>, run: Execution<'_>) {
+        self.pool = Some(pool);
+        self.session = run.session;
+        self.prepared = Rc::clone(run.prepared);
+        (self.kept, self.compiled) = (run.kept, run.compiled);
+        self.params.clear();
+        self.params.extend_from_slice(run.params);
+        (self.work, self.keeps_result) = (run.work, run.keeps_result);
+        self.phase = Phase::Overhead;
+        (self.rows, self.rows_read, self.rows_written) = (0, 0, 0);
+        self.general = None;
+    }
+
+    fn advance(&mut self, cx: &mut StepContext<'_, Tuple>, last: &StepOutcome<Tuple>) -> Result<Step<Tuple>> {
+        loop {
+            match self.phase {
+                Phase::Overhead => {
+                    self.phase = Phase::Lock(0);
+                    let overhead = self.shared.get().statement_overhead;
+                    if overhead > Nanos::ZERO {
+                        return Ok(Step::Work(overhead));
+                    }
+                }
+                Phase::Lock(n) => {
+                    if !self.shared.get().is_at(self.session, &self.kept.stamp) {
+                        return Ok(self.hand_over(cx, n, Place::Lock(n), Vec::new()));
+                    }
+                    if let Some(step) = self.lock(cx, n) {
+                        return Ok(step);
+                    }
+                    cx.take_snapshot();
+                    self.phase = Phase::Find;
+                }
+                Phase::Find => {
+                    if !self.is_as_compiled() {
+                        self.kept.forget_compiled();
+                        let locks = self.kept.plan.locks.len();
+                        return Ok(self.hand_over(cx, locks, Place::Prerequisite(0), Vec::new()));
+                    }
+                    self.phase = Phase::Work;
+                    if let Some(step) = self.begin(cx)? {
+                        return Ok(step);
+                    }
+                }
+                Phase::Locked => {
+                    self.phase = Phase::Work;
+                    if !matches!(last, StepOutcome::Gone | StepOutcome::Unavailable) {
+                        self.locked(cx)?;
+                    }
+                }
+                Phase::Changed => {
+                    self.phase = Phase::Work;
+                    let step = match last {
+                        // A row of which nothing is known meets all conditions still.
+                        StepOutcome::Recheck(_) => self.change(cx)?,
+                        StepOutcome::Gone | StepOutcome::Unavailable => None,
+                        _ => self.changed(cx),
+                    };
+                    if let Some(step) = step {
+                        return Ok(step);
+                    }
+                }
+                Phase::Work => {
+                    self.phase = Phase::Finish;
+                    let of_rows = || self.shared.get().durations.of_rows(self.rows_read, self.rows_written);
+                    let work = self.work.unwrap_or_else(of_rows);
+                    if work > Nanos::ZERO {
+                        return Ok(Step::Work(work));
+                    }
+                }
+                Phase::Finish => return Ok(self.finish()),
+            }
+        }
+    }
+
+    /// Takes the plan's locks from the n-th on; the step that takes the first of them that is not free.
+    fn lock(&mut self, cx: &mut StepContext<'_, Tuple>, n: usize) -> Option<Step<Tuple>> {
+        for (at, &(relation, mode)) in self.kept.plan.locks.iter().enumerate().skip(n) {
+            let tag = LockTag::Relation(relation);
+            if !cx.lock_at_once(tag, mode) {
+                self.phase = Phase::Lock(at + 1);
+                let (scope, policy) = (Scope::Transaction, WaitPolicy::Block);
+                return Some(Step::Lock { tag, mode, scope, policy });
+            }
+        }
+        None
+    }
+
+    /// Whether the table is still known to be what it was.
+    fn is_as_compiled(&self) -> bool {
+        let Compiled { table, known, .. } = &*self.compiled;
+        self.shared.get().virtual_tables.get(table).is_some_and(|now| Rc::ptr_eq(now, known))
+    }
+
+    /// The general tasks go on from here, holding so many of the plan's locks.
+    fn hand_over(
+        &mut self,
+        cx: &mut StepContext<'_, Tuple>,
+        locks: usize,
+        place: Place,
+        after: Vec<AfterCheck>,
+    ) -> Step<Tuple> {
+        let params = Rc::from(&self.params[..]);
+        let tag = self.compiled.tag;
+        let mut machine = Machine::new(Rc::clone(&self.shared), self.session, params, tag, self.work);
+        (machine.rows, machine.rows_read, machine.rows_written) =
+            (self.rows, self.rows_read, self.rows_written);
+        machine.after = after;
+        let task = PlannedTask::resumed(Rc::clone(&self.prepared), &self.kept, locks, place);
+        let general = self.general.insert(Box::new(StatementStepper::new(machine, Box::new(task))));
+        general.step(cx, StepOutcome::Done)
+    }
+
+    /// Finds the row and deals with it; the step that this takes, if it cannot be done at once.
+    fn begin(&mut self, cx: &mut StepContext<'_, Tuple>) -> Result<Option<Step<Tuple>>> {
+        let compiled = Rc::clone(&self.compiled);
+        if let Deed::Insert { .. } = compiled.deed {
+            return self.insert(cx);
+        }
+        let (found, first) = self.find(cx, &compiled)?;
+        let Some(key) = first else { return Ok(None) };
+        self.key = key;
+        match &compiled.deed {
+            Deed::Read { most, shows } => {
+                self.rows_read = found.min(*most);
+                self.rows = self.rows_read;
+                self.evaluate(cx, &compiled, shows)?;
+                Ok(None)
+            }
+            Deed::Lock { strength, policy, .. } => {
+                let (relation, strength, policy) = (compiled.table, *strength, *policy);
+                if policy == WaitPolicy::Skip && cx.is_row_busy(relation, key, strength) {
+                    return Ok(None);
+                }
+                self.rows_read = 1;
+                if cx.lock_row_at_once(relation, key, strength) {
+                    return self.locked(cx).map(|()| None);
+                }
+                self.phase = Phase::Locked;
+                Ok(Some(Step::LockRow { relation, key, strength, policy }))
+            }
+            Deed::Update { .. } | Deed::Delete { .. } => {
+                self.rows_read = 1;
+                self.change(cx)
+            }
+            Deed::Insert { .. } => Ok(None),
+        }
+    }
+
+    /// How many of the rows that are meant are there, and the first of them.
+    fn find(
+        &mut self,
+        cx: &mut StepContext<'_, Tuple>,
+        compiled: &Compiled,
+    ) -> Result<(u64, Option<RowKey>)> {
+        let known = &compiled.known;
+        let env = Env::row(&[]);
+        let key = match &compiled.find {
+            Find::Key(values) => match &values[..] {
+                [(_, value)] => {
+                    let value = self.value(cx, value)?;
+                    (!value.is_null()).then(|| known.row_of(std::slice::from_ref(&value)))
+                }
+                values => {
+                    let mut key: SmallVec<[Value; 4]> = smallvec::smallvec![Value::Null; values.len()];
+                    for (nth, value) in values {
+                        key[*nth] = self.value(cx, value)?;
+                    }
+                    (!key.iter().any(Value::is_null)).then(|| known.row_of(&key))
+                }
+            },
+            Find::Unique(values) => {
+                let mut ex = self.exec(cx);
+                let values = values.iter().map(|e| e.eval(&mut ex, &env));
+                let values = values.collect::<Result<SmallVec<[Value; 4]>>>()?;
+                (!values.iter().any(Value::is_null)).then(|| known.hashed(&values, 0))
+            }
+            Find::Few(value) => {
+                let value = [self.value(cx, value)?];
+                if value[0].is_null() {
+                    return Ok((0, None));
+                }
+                let mut keys: SmallVec<[RowKey; FEW as usize]> =
+                    (0..FEW).map(|nth| known.hashed(&value, nth)).collect();
+                keys.sort_unstable();
+                keys.dedup();
+                keys.retain(|key| cx.has_row(compiled.table, *key));
+                return Ok((keys.len() as u64, keys.first().copied()));
+            }
+            Find::New => None,
+        };
+        let key = key.filter(|key| cx.has_row(compiled.table, *key));
+        Ok((u64::from(key.is_some()), key))
+    }
+
+    /// A value that depends on no row. Most are parameters of the very type that is wanted.
+    fn value(&mut self, cx: &mut StepContext<'_, Tuple>, e: &Typed) -> Result<Value> {
+        let inner = match &e.node {
+            Node::Cast(inner) if e.ty == Type::Int8 => inner,
+            _ => e,
+        };
+        if let Node::Param(n) = inner.node
+            && let Some(Value::Int(value)) = self.params.get(n)
+        {
+            return Ok(Value::Int(*value));
+        }
+        e.eval(&mut self.exec(cx), &Env::row(&[]))
+    }
+
+    fn exec<'a, 'c>(&'a mut self, cx: &'a mut StepContext<'c, Tuple>) -> Exec<'a, 'c> {
+        Exec {
+            cx,
+            shared: &self.shared,
+            params: &self.params,
+            step_results: Vec::new(),
+            stored: &mut self.stored,
+            rows_read: 0,
+            stops: &mut self.stops,
+            unseen: 0,
+            marks: Vec::new(),
+        }
+    }
+
+    /// The row is locked.
+    fn locked(&mut self, cx: &mut StepContext<'_, Tuple>) -> Result<()> {
+        self.rows = 1;
+        let compiled = Rc::clone(&self.compiled);
+        let Deed::Lock { shows, .. } = &compiled.deed else { return Ok(()) };
+        self.evaluate(cx, &compiled, shows)
+    }
+
+    /// Evaluates over the row as it is known.
+    fn evaluate(
+        &mut self,
+        cx: &mut StepContext<'_, Tuple>,
+        compiled: &Compiled,
+        expressions: &[Typed],
+    ) -> Result<()> {
+        if expressions.is_empty() {
+            return Ok(());
+        }
+        let row = compiled.known.values(self.key, compiled.width);
+        let mut ex = self.exec(cx);
+        expressions.iter().try_for_each(|e| e.eval(&mut ex, &Env::row(&row)).map(drop))
+    }
+
+    /// Changes or deletes the row that was found; once more, if a newer version was met.
+    fn change(&mut self, cx: &mut StepContext<'_, Tuple>) -> Result<Option<Step<Tuple>>> {
+        let compiled = Rc::clone(&self.compiled);
+        let (relation, key) = (compiled.table, self.key);
+        let Deed::Update { table, set, evaluated, sets_keys } = &compiled.deed else {
+            if cx.delete_at_once(relation, key) {
+                return Ok(self.changed(cx));
+            }
+            self.phase = Phase::Changed;
+            return Ok(Some(Step::Delete { relation, key }));
+        };
+        let mut key_columns_changed = false;
+        if *sets_keys {
+            let old = compiled.known.values(key, compiled.width);
+            let mut new = old.clone();
+            let mut ex = self.exec(cx);
+            for (slot, value) in set {
+                new[*slot] = value.eval(&mut ex, &Env::row(&old))?;
+            }
+            key_columns_changed = table.key_slots.iter().any(|slot| old[*slot] != new[*slot]);
+            self.row = new;
+        } else {
+            self.evaluate(cx, &compiled, evaluated)?;
+        }
+        let new = self.version();
+        if cx.update_at_once(relation, key, key_columns_changed) {
+            return Ok(self.changed(cx));
+        }
+        self.phase = Phase::Changed;
+        Ok(Some(Step::Update { relation, key, new, key_columns_changed }))
+    }
+
+    fn insert(&mut self, cx: &mut StepContext<'_, Tuple>) -> Result<Option<Step<Tuple>>> {
+        let compiled = Rc::clone(&self.compiled);
+        let relation = compiled.table;
+        let mut row = std::mem::take(&mut self.row);
+        row.clear();
+        row.resize(compiled.width, Value::Null);
+        let mut ex = self.exec(cx);
+        if let Deed::Insert { table, values } = &compiled.deed {
+            for (slot, value) in values {
+                row[*slot] = value.eval(&mut ex, &Env::row(&[]))?;
+            }
+            rows::check(&mut ex, table, &row)?;
+        }
+        let number = compiled.known.integer_slot().and_then(|slot| row.get(slot));
+        let key = match number {
+            Some(number) => compiled.known.row_of(std::slice::from_ref(number)),
+            None => cx.fresh_key(relation),
+        };
+        (self.key, self.row) = (key, row);
+        let row = self.version();
+        if cx.insert_at_once(relation, key) {
+            return Ok(self.changed(cx));
+        }
+        self.phase = Phase::Changed;
+        Ok(Some(Step::Insert { relation, key, row }))
+    }
+
+    /// The row is changed; if foreign keys are to be checked now, the general tasks do it.
+    fn changed(&mut self, cx: &mut StepContext<'_, Tuple>) -> Option<Step<Tuple>> {
+        (self.rows, self.rows_written) = (1, 1);
+        let after = self.checks();
+        if after.is_empty() {
+            return None;
+        }
+        let locks = self.kept.plan.locks.len();
+        Some(self.hand_over(cx, locks, Place::After, after))
+    }
+
+    /// A new version, to stand after all others; what is in it is not known.
+    fn version(&self) -> Tuple {
+        Tuple { place: self.shared.edit().next_place(self.compiled.table), values: None }
+    }
+
+    /// The foreign keys that are to be checked, now that the row is changed.
+    fn checks(&self) -> Vec<AfterCheck> {
+        let compiled = &*self.compiled;
+        let mut after = Vec::new();
+        match &compiled.deed {
+            Deed::Insert { table, .. } => {
+                after.extend(table.outgoing.iter().map(|fk| AfterCheck::referencing(fk, &self.row)));
+            }
+            Deed::Update { table, sets_keys: true, .. } => {
+                let old = compiled.known.values(self.key, compiled.width);
+                for fk in &table.outgoing {
+                    if fk.slots.iter().any(|slot| old[*slot] != self.row[*slot]) {
+                        after.push(AfterCheck::referencing(fk, &self.row));
+                    }
+                }
+                AfterCheck::push_referenced(&mut after, table, &old, Some(&self.row));
+            }
+            Deed::Delete { table } if !table.incoming.is_empty() => {
+                let old = compiled.known.values(self.key, compiled.width);
+                AfterCheck::push_referenced(&mut after, table, &old, None);
+            }
+            _ => {}
+        }
+        after
+    }
+
+    fn finish(&mut self) -> Step<Tuple> {
+        let (tag, rows) = (self.compiled.tag, self.rows);
+        if self.keeps_result {
+            let result = StatementResult { outcome: Outcome { tag, rows }, count: rows, rows: None };
+            self.shared.edit().session_mut(self.session).results.push(result);
+        }
+        Step::Done { tag, rows }
+    }
+}
+
+impl Stepper<Tuple> for CompiledStepper {
+    fn step(&mut self, cx: &mut StepContext<'_, Tuple>, last: StepOutcome<Tuple>) -> Step<Tuple> {
+        match &mut self.general {
+            Some(general) => general.step(cx, last),
+            None => self.advance(cx, &last).unwrap_or_else(Step::Fail),
+        }
+    }
+
+    fn retire(mut self: Box<Self>) {
+        if let Some(pool) = self.pool.take() {
+            pool.steppers.borrow_mut().push(self);
+        }
+    }
+}

@@ -321,7 +321,8 @@ impl Database {
         reads: bool,
         fx: &mut Effects,
     ) {
-        if let Some(sent) = self.compiled(now, session, id, params, work, reads) {
+        let sent = self.compiled(now, session, id, params, work, reads);
+        if let Some(sent) = sent.or_else(|| if reads { None } else { self.bracket(now, session, id) }) {
             let from = fx.completions.len();
             self.backends.start(now, session, sent, fx);
             return self.work_off(now, from, fx);
@@ -351,8 +352,8 @@ impl Database {
         }
         let mut state = self.shared.edit();
         let kept = prepared.plan_for(&state, session)?;
-        let compiled = kept.compiled(&state)?;
-        if params.len() < compiled.params || (reads && compiled.returns_rows) {
+        let compiled = kept.compiled(&state, session)?;
+        if !compiled.takes(params) || (reads && compiled.returns_rows) {
             return None;
         }
         let data = state.session_mut(session);
@@ -369,12 +370,52 @@ impl Database {
         Some(Sent::Dynamic(self.pool.begin(run)))
     }
 
+    /// A plain BEGIN, COMMIT or ROLLBACK that needs no preparation: the session is made ready for it.
+    fn bracket(&mut self, now: Nanos, session: SessionId, id: StatementId) -> Option<Sent<Tuple>> {
+        let [prepared] = &self.statements.queries.get(id.0 as usize)?[..] else { return None };
+        let statement = Rc::clone(&prepared.statement);
+        let in_block = match self.backends.state(session) {
+            SessionState::Idle => false,
+            SessionState::IdleInTransaction => true,
+            _ => return None,
+        };
+        let is_plain = match &*statement {
+            Statement::Begin(_) => !in_block,
+            Statement::Commit { chain: false } => in_block && !self.has_to_prepare(session),
+            Statement::Rollback { chain: false } => in_block,
+            _ => false,
+        };
+        let pauses = self.config.statement_overhead > Nanos::ZERO;
+        if !is_plain || pauses || self.is_general || self.jobs[session.index()].is_some() {
+            return None;
+        }
+        {
+            let mut state = self.shared.edit();
+            let data = state.session_mut(session);
+            data.begin_query(now);
+            data.begin_statement(now, in_block);
+            data.sends_rows = false;
+        }
+        match &*statement {
+            Statement::Begin(modes) => self.dispatch(session).begin(&statement, modes).ok(),
+            Statement::Commit { .. } => Some(Sent::Commit),
+            _ => Some(Sent::Rollback),
+        }
+    }
+
+    /// Whether something is left to do before a session's transaction can commit.
+    fn has_to_prepare(&self, session: SessionId) -> bool {
+        let state = self.shared.get();
+        let data = state.session(session);
+        !data.deferred.is_empty() || data.serial.is_some() || !data.temporary.is_empty()
+    }
+
     /// Whether the plan that is kept of a query has a compiled form.
     #[cfg(test)]
     pub(crate) fn has_compiled_form(&self, id: StatementId) -> bool {
         let state = self.shared.get();
         let [prepared] = &self.statements.queries[id.0 as usize][..] else { return false };
-        prepared.kept().is_some_and(|kept| kept.compiled(&state).is_some())
+        prepared.kept().is_some_and(|kept| kept.compiled(&state, SessionId(0)).is_some())
     }
 
     /// Has every statement carried out by general tasks, if it has a compiled form or not: the two are to be compared.
@@ -558,6 +599,9 @@ impl Database {
             let shared = Rc::clone(&self.shared);
             Machine::new(shared, session, Rc::clone(&job.params), CommandTag("COMMIT"), None)
         };
+        if job.at_commit.is_none() && !self.has_to_prepare(session) {
+            return None;
+        }
         if !self.shared.get().session(session).deferred.is_empty() {
             return Some(sent(machine(), DeferredTask));
         }
@@ -593,6 +637,14 @@ impl Database {
         loop {
             while let Some(place) = fx.completions.get_mut(next) {
                 next += 1;
+                if place.result.is_ok() && self.jobs[place.session.index()].is_none() {
+                    // It is the end of a query of one statement.
+                    if ended + 1 < next {
+                        fx.completions.swap(ended, next - 1);
+                    }
+                    ended += 1;
+                    continue;
+                }
                 let nothing = transactions::Outcome { tag: CommandTag(""), rows: 0 };
                 let nothing = Completion { session: place.session, result: Ok(nothing) };
                 let completion = std::mem::replace(place, nothing);
@@ -601,10 +653,10 @@ impl Database {
                     ended += 1;
                 }
             }
-            let signals = std::mem::take(&mut self.shared.edit().signals);
-            if signals.is_empty() {
+            if self.shared.get().signals.is_empty() {
                 break;
             }
+            let signals = std::mem::take(&mut self.shared.edit().signals);
             for (session, terminate) in signals {
                 if session.index() >= self.names.len() {
                     continue;

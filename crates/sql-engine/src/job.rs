@@ -40,9 +40,9 @@ pub(crate) struct KeptPlan {
 
 impl KeptPlan {
     /// The compiled form of the plan, if it has one.
-    pub(crate) fn compiled(&self, state: &State) -> Option<Rc<Compiled>> {
+    pub(crate) fn compiled(&self, state: &State, session: SessionId) -> Option<Rc<Compiled>> {
         let mut compiled = self.compiled.borrow_mut();
-        compiled.get_or_insert_with(|| Compiled::of(&self.plan, state).map(Rc::new)).clone()
+        compiled.get_or_insert_with(|| Compiled::of(&self.plan, state, session).map(Rc::new)).clone()
     }
 
     /// What the compiled form took for granted is not so any more.
@@ -430,7 +430,7 @@ impl Dispatch<'_> {
             | Statement::CommitPrepared(_)
             | Statement::RollbackPrepared(_) => return Err(not_modelled("two-phase commit")),
             Statement::NotModelled { name } => return Err(not_modelled(name)),
-            Statement::Begin(modes) => return self.begin(job, statement, modes),
+            Statement::Begin(modes) => return self.begin(statement, modes),
             Statement::Commit { chain: true } | Statement::Rollback { chain: true } => {
                 return Err(not_modelled("AND CHAIN"));
             }
@@ -527,7 +527,7 @@ impl Dispatch<'_> {
         })
     }
 
-    fn begin(&self, job: &Job, statement: &Statement, modes: &ast::TransactionModes) -> Result<Sent<Tuple>> {
+    pub(crate) fn begin(&self, statement: &Statement, modes: &ast::TransactionModes) -> Result<Sent<Tuple>> {
         if self.in_block {
             self.warn("there is already a transaction in progress");
         }
@@ -552,7 +552,6 @@ impl Dispatch<'_> {
             )));
         }
         drop(state);
-        let _ = job;
         let default = self.shared.get().session(self.session).default_isolation.unwrap_or_default();
         let isolation = isolation(modes).unwrap_or(default);
         let repeatable = (isolation == Isolation::RepeatableRead).then_some(None);

@@ -356,13 +356,6 @@ impl State {
         self.tables.entry(relation).or_default()
     }
 
-    /// Where the next version of a row stands in the table's file.
-    pub(crate) fn next_place(&mut self, relation: RelationId) -> u64 {
-        let data = self.table(relation);
-        data.next_place += 1;
-        data.next_place
-    }
-
     pub(crate) fn notice(&mut self, session: SessionId, severity: &'static str, message: String) {
         self.notice_with(session, severity, message, None);
     }
@@ -425,7 +418,9 @@ impl SessionData {
         }
         self.transaction_start = now;
         self.deferred.clear();
-        self.cursors.retain(|_, c| c.hold);
+        if !self.cursors.is_empty() {
+            self.cursors.retain(|_, c| c.hold);
+        }
         self.serializable = self.default_serializable.then_some(false);
         self.repeatable = None;
         self.has_queried = false;

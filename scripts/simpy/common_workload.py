@@ -7,6 +7,7 @@ lock_timeout of 200 ms and holds it for 50 ms. Random numbers are Python's: tran
 
     python3 -m pip install simpy
     python3 scripts/simpy/common_workload.py [virtual seconds] [rounds]
+    python3 scripts/simpy/common_workload.py --one [virtual seconds]     CPU nanoseconds and transactions
 """
 
 import random
@@ -104,17 +105,24 @@ class Workload:
             table.release(EXCLUSIVE)
 
 
+def measure(seconds):
+    """CPU nanoseconds of a run, setting up apart, and its transactions."""
+    workload = Workload()
+    before = time.thread_time_ns()
+    workload.env.run(until=seconds)
+    return time.thread_time_ns() - before, len(workload.latencies)
+
+
 def main():
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 4
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 5
-    per_transaction = []
-    for _ in range(rounds):
-        workload = Workload()
-        before = time.thread_time_ns()
-        workload.env.run(until=seconds)
-        spent = time.thread_time_ns() - before
-        per_transaction.append(spent / len(workload.latencies))
-    print(f"SimPy {simpy.__version__}: {seconds:g} virtual seconds, {len(workload.latencies)} transactions, "
+    arguments = [argument for argument in sys.argv[1:] if argument != "--one"]
+    seconds = float(arguments[0]) if arguments else 4
+    if "--one" in sys.argv:
+        print(*measure(seconds))
+        return
+    rounds = int(arguments[1]) if len(arguments) > 1 else 5
+    runs = [measure(seconds) for _ in range(rounds)]
+    per_transaction = [spent / transactions for spent, transactions in runs]
+    print(f"SimPy {simpy.__version__}: {seconds:g} virtual seconds, {runs[0][1]} transactions, "
           f"{rounds} rounds: {min(per_transaction):.0f} ns/tx CPU at least, "
           f"{statistics.median(per_transaction):.0f} at the median")
 

@@ -1,8 +1,10 @@
-//! The common workload on NeXosim and on the project's own variants, in turn, in CPU time of this thread.
+//! The common workload on the project's own variants, on NeXosim and on SimPy, in turn within each round, in CPU
+//! time of one thread.
 //!
 //! Both drive the same lock table (`kernel.rs`) with the same random streams, one message for each statement.
 //! NeXosim is given what suits it: one model for the server and one for each instance, one thread, timers as
-//! self-scheduled events, stale ones left to run out as the project's do.
+//! self-scheduled events, stale ones left to run out as the project's do. SimPy runs `scripts/simpy`, in a process
+//! of its own, if there is a Python that has it (`python3 -m pip install simpy`); if not, that is said.
 //!
 //! `cargo bench --manifest-path benches/nexosim/Cargo.toml -- [virtual seconds] [rounds]`
 
@@ -18,6 +20,9 @@ mod models;
 #[path = "../../../crates/sim-actors/benches/common_workload/players.rs"]
 #[allow(dead_code)]
 mod players;
+#[path = "../../../crates/sim-actors/benches/common_workload/rows.rs"]
+mod rows;
+mod simpy;
 
 use rustix::time::{ClockId, clock_gettime};
 use sim_actors::RunMode;
@@ -32,8 +37,20 @@ fn cpu_nanos() -> u64 {
     u64::try_from(time.tv_sec).unwrap() * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap()
 }
 
-/// CPU time of the run, setting up apart; and its transactions.
-fn own<G: Engine + 'static>(engine: G, seconds: u64, actors: bool) -> (u64, u64) {
+/// CPU time of a run, setting up apart, and its transactions.
+#[derive(Clone, Copy)]
+pub struct Run {
+    nanos: u64,
+    transactions: u64,
+}
+
+impl Run {
+    fn per_transaction(self) -> f64 {
+        self.nanos as f64 / self.transactions.max(1) as f64
+    }
+}
+
+fn own<G: Engine + 'static>(engine: G, seconds: u64, transactions: u64, actors: bool) -> Run {
     let mut scheduler: Scheduler<Logged> = Scheduler::new(Nanos::from_secs(seconds));
     let players = cast(engine, Level::Statements, &mut scheduler);
     if actors {
@@ -45,34 +62,59 @@ fn own<G: Engine + 'static>(engine: G, seconds: u64, actors: bool) -> (u64, u64)
     } else {
         bare::run(players, &mut scheduler);
     }
-    (cpu_nanos() - before, 0)
+    Run { nanos: cpu_nanos() - before, transactions }
 }
+
+/// What has been measured of a variant, round by round.
+struct Variant {
+    name: &'static str,
+    nanos: Vec<f64>,
+}
+
+const NAMES: [&str; 5] =
+    ["lock-table/loop", "lock-table/actors+metrics", "statements/actors+metrics", "NeXosim", "SimPy"];
+const NEXOSIM: usize = 3;
+const SIMPY: usize = 4;
 
 fn main() {
     let numbers: Vec<u64> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
     let (seconds, rounds) = (numbers.first().copied().unwrap_or(10), numbers.get(1).copied().unwrap_or(5));
-    let names = ["lock-table/loop", "lock-table/actors+metrics", "statements/actors+metrics", "NeXosim"];
-    let mut ratios = [const { Vec::new() }; 4];
-    let mut least = [u64::MAX; 4];
-    let mut transactions = 0;
+    let transactions = bare::transactions(seconds);
+    let mut variants = NAMES.map(|name| Variant { name, nanos: Vec::new() });
+    let mut absent = None;
     for _ in 0..rounds {
         let runs = [
-            own(Kernel::default(), seconds, false),
-            own(Kernel::default(), seconds, true),
-            own(Server::new(TABLES), seconds, true),
-            models::run(seconds),
+            Ok(own(Kernel::default(), seconds, transactions, false)),
+            Ok(own(Kernel::default(), seconds, transactions, true)),
+            Ok(own(Server::new(TABLES), seconds, transactions, true)),
+            Ok(models::run(seconds)),
+            simpy::run(seconds),
         ];
-        transactions = runs[3].1;
-        for (at, run) in runs.iter().enumerate() {
-            least[at] = least[at].min(run.0);
-            ratios[at].push(runs[3].0 as f64 / run.0 as f64);
+        for (variant, run) in variants.iter_mut().zip(runs) {
+            match run {
+                Ok(run) => variant.nanos.push(run.per_transaction()),
+                Err(why) => absent = Some(why),
+            }
         }
     }
-    println!("{seconds} virtual seconds, {transactions} transactions on NeXosim, {rounds} rounds");
-    println!("{:<28} {:>10} {:>24}", "variant", "ns/tx min", "as fast as NeXosim, times");
-    for (at, name) in names.iter().enumerate() {
-        ratios[at].sort_by(f64::total_cmp);
-        let median = ratios[at][ratios[at].len() / 2];
-        println!("{name:<28} {:>10} {median:>24.2}", least[at] / transactions.max(1));
+    println!("{seconds} virtual seconds, {transactions} transactions, {rounds} rounds; medians of a round's ratios");
+    println!("{:<28} {:>10} {:>14} {:>18} {:>18}", "variant", "ns/tx min", "to the first", "times NeXosim", "times SimPy");
+    for variant in variants.iter().filter(|variant| !variant.nanos.is_empty()) {
+        let least = variant.nanos.iter().copied().fold(f64::INFINITY, f64::min);
+        print!("{:<28} {least:>10.0} {:>14.2}", variant.name, ratio(&variant.nanos, &variants[0].nanos));
+        for other in [NEXOSIM, SIMPY] {
+            print!(" {:>18.2}", ratio(&variants[other].nanos, &variant.nanos));
+        }
+        println!();
     }
+    if let Some(why) = absent {
+        println!("SimPy did not run: {why}");
+    }
+}
+
+/// The median of the rounds' ratios.
+fn ratio(one: &[f64], other: &[f64]) -> f64 {
+    let mut ratios: Vec<f64> = one.iter().zip(other).map(|(one, other)| one / other).collect();
+    ratios.sort_by(f64::total_cmp);
+    ratios.get(ratios.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -10,10 +10,11 @@ use nexosim::ports::Output;
 use nexosim::simulation::{Mailbox, SimInit};
 use nexosim::time::MonotonicTime;
 use serde::{Deserialize, Serialize};
-use sim_clock::{Nanos, Seed, Stream, TraceHash};
+use sim_clock::{Nanos, Seed, Stream, TraceHash, Traced};
 
-use crate::cpu_nanos;
-use crate::kernel::{Kernel, Order, Out};
+use crate::{Run as Measured, cpu_nanos};
+use crate::engine::{Answers, Logged};
+use crate::kernel::{Kernel, Order};
 use crate::players::{INSTANCES, SESSIONS_EACH, TABLES};
 
 const SERVICE: Nanos = Nanos::from_millis(2);
@@ -36,7 +37,7 @@ pub struct Desk {
     #[serde(skip)]
     kernel: Kernel,
     #[serde(skip)]
-    out: Out,
+    done: Vec<SessionId>,
     #[serde(skip)]
     hash: TraceHash,
 }
@@ -45,15 +46,17 @@ pub struct Desk {
 impl Desk {
     pub async fn run(&mut self, Run(session, order): Run, cx: &Context<Self>) {
         let now = self.now(cx);
-        self.kernel.start(now, SessionId(session), order, &mut self.out);
-        self.flush(now, cx).await;
+        let mut counter = Counter { cx, now, hash: &mut self.hash, done: &mut self.done };
+        self.kernel.start(now, SessionId(session), order, &mut counter);
+        self.reply().await;
     }
 
     #[nexosim(schedulable)]
     async fn fire(&mut self, timer: u64, cx: &Context<Self>) {
         let now = self.now(cx);
-        self.kernel.fire(now, timer, &mut self.out);
-        self.flush(now, cx).await;
+        let mut counter = Counter { cx, now, hash: &mut self.hash, done: &mut self.done };
+        self.kernel.fire(now, timer, &mut counter);
+        self.reply().await;
     }
 
     fn now(&self, cx: &Context<Self>) -> Nanos {
@@ -61,22 +64,37 @@ impl Desk {
         Nanos(u64::try_from(time.as_nanos()).unwrap())
     }
 
-    async fn flush(&mut self, now: Nanos, cx: &Context<Self>) {
-        for (at, timer) in self.out.timers.drain(..) {
-            cx.schedule_event(after(at - now), schedulable!(Self::fire), timer).unwrap();
-        }
-        for (kind, session, table, row) in self.out.events.drain(..) {
-            self.hash.word(now.0);
-            self.hash.word(u64::from(session.0) << 8 | kind as u64);
-            self.hash.word(u64::from(table) << 40 ^ row);
-        }
-        let mut done = std::mem::take(&mut self.out.done);
+    async fn reply(&mut self) {
+        let mut done = std::mem::take(&mut self.done);
         for session in done.drain(..) {
             if session.0 != self.migration {
                 self.replies[(session.0 / SESSIONS_EACH) as usize].send(session.0).await;
             }
         }
-        self.out.done = done;
+        self.done = done;
+    }
+}
+
+/// Where what the server does goes: timers are set and events hashed at once; replies wait for the call's end.
+struct Counter<'a> {
+    cx: &'a Context<Desk>,
+    now: Nanos,
+    hash: &'a mut TraceHash,
+    done: &'a mut Vec<SessionId>,
+}
+
+impl Answers for Counter<'_> {
+    fn timer(&mut self, at: Nanos, timer: u64) {
+        self.cx.schedule_event(after(at - self.now), schedulable!(Desk::fire), timer).unwrap();
+    }
+
+    fn log(&mut self, event: Logged) {
+        self.hash.word(self.now.0);
+        event.trace(self.hash);
+    }
+
+    fn done(&mut self, session: SessionId) {
+        self.done.push(session);
     }
 }
 
@@ -153,12 +171,12 @@ impl Migration {
 }
 
 /// CPU time of the run, setting up apart; and its transactions.
-pub fn run(seconds: u64) -> (u64, u64) {
+pub fn run(seconds: u64) -> Measured {
     let mut desk = Desk {
         replies: (0..INSTANCES).map(|_| Output::default()).collect(),
         migration: INSTANCES * SESSIONS_EACH,
         kernel: Kernel::default(),
-        out: Out::default(),
+        done: Vec::new(),
         hash: TraceHash::default(),
     };
     let desk_box = Mailbox::new();
@@ -197,6 +215,7 @@ pub fn run(seconds: u64) -> (u64, u64) {
         .unwrap();
     let before = cpu_nanos();
     simulation.step_until(Duration::from_secs(seconds)).unwrap();
-    let spent = cpu_nanos() - before;
-    (spent, totals.iter().map(|total| total.load(Ordering::Relaxed)).sum())
+    let nanos = cpu_nanos() - before;
+    let transactions = totals.iter().map(|total| total.load(Ordering::Relaxed)).sum();
+    Measured { nanos, transactions }
 }

@@ -1,30 +1,62 @@
 //! The fast path for relation locks of reading and writing, as far as it can be seen from outside.
 
-use crate::lock::NIL;
-use crate::{LockMode, LockModes, LockTable, LockTag};
+use crate::hold::{Hold, HoldId};
+use crate::lock::{Lock, NIL};
+use crate::table::Proc;
+use crate::{LockMode, LockModes, LockTable, LockTag, RelationId, Scope, SessionId};
 
 /// How many relations a session can lock by its fast path (`FP_LOCK_SLOTS_PER_BACKEND`; 18 has more).
 const FAST_SLOTS: u8 = 16;
 
+impl Lock {
+    /// Whether a session may take this lock in this mode by its fast path.
+    #[inline]
+    pub(crate) fn lets_pass(&self, mode: LockMode, proc: &Proc) -> bool {
+        let strong = self.granted_modes.union(self.waiting_modes).intersects(LockModes::STRONG);
+        let is_relation = matches!(self.tag, LockTag::Relation(_));
+        !strong && is_relation && LockModes::WEAK.contains(mode) && proc.fast_slots < FAST_SLOTS
+    }
+}
+
+/// Reading and writing take their relation locks by a *fast path* that the main lock table knows nothing of, as
+/// long as nobody holds or wants the relation in a mode that could conflict (`README`, "Fast Path Locking"). It is
+/// here because it shows: a session that waits in the main table is not known there to hold what it has in its
+/// fast path, so the early deadlock test misses that.
+#[inline]
+pub(crate) fn enter_fast_path(lock: &mut Lock, proc: &mut Proc, hold: &mut Hold, mode: LockMode) {
+    if hold.fast.is_empty() {
+        proc.fast_slots += 1;
+        lock.fast_holds += 1;
+    }
+    hold.fast.insert(mode);
+}
+
 impl LockTable {
-    /// Reading and writing take their relation locks by a *fast path* that the main lock table knows nothing of,
-    /// as long as nobody holds or wants the relation in a mode that could conflict (`README`, "Fast Path
-    /// Locking"). It is here because it shows: a session that waits in the main table is not known there to
-    /// hold what it has in its fast path, so the early deadlock test misses that.
-    pub(crate) fn enter_fast_path(&mut self, hold: u32, mode: LockMode) {
-        let hold = self.holds.get_mut(hold);
-        let lock = &mut self.locks[hold.lock as usize];
-        let proc = &mut self.procs[hold.session.index()];
-        let strong = lock.granted_modes.union(lock.waiting_modes).intersects(LockModes::STRONG);
-        let is_relation = matches!(lock.tag, LockTag::Relation(_));
-        if strong || !is_relation || !LockModes::WEAK.contains(mode) || proc.fast_slots >= FAST_SLOTS {
-            return;
+    /// A first lock for reading or writing on a relation that nobody wants for more: nothing can conflict. What is
+    /// asked for almost always, and `request_any` would do the same in more steps.
+    #[inline]
+    pub(crate) fn request_weak(
+        &mut self,
+        session: SessionId,
+        tag: LockTag,
+        mode: LockMode,
+        scope: Scope,
+    ) -> Option<HoldId> {
+        let LockTag::Relation(RelationId(relation)) = tag else { return None };
+        let id = *self.relations.get(relation as usize)?;
+        let lock = self.locks.get_mut(id as usize)?;
+        let proc = self.procs.get_mut(session.index())?;
+        if !lock.lets_pass(mode, proc) {
+            return None;
         }
-        if hold.fast.is_empty() {
-            proc.fast_slots += 1;
-            lock.fast_holds += 1;
+        if proc.holds.len > 0 && self.holds.find(id, lock.holds, session, proc.holds).is_some() {
+            return None;
         }
-        hold.fast.insert(mode);
+        let (hold_id, hold) = self.holds.add(id, lock, session, &mut proc.holds);
+        hold.by_scope[scope as usize] = LockModes::only(mode);
+        lock.count_grant(mode);
+        enter_fast_path(lock, proc, hold, mode);
+        Some(HoldId(hold_id))
     }
 
     /// Who wants a strong mode first brings everybody's fast-path locks of the relation into the main table.

@@ -116,6 +116,8 @@ pub struct LockModes(u8);
 impl LockModes {
     /// No mode.
     pub const NONE: Self = Self(0);
+    /// All modes.
+    pub const ALL: Self = Self(0xff);
     /// The modes of reading and writing rows, which never conflict with each other.
     pub const WEAK: Self = Self(0b0000_0111);
     /// The modes that conflict with a weak one.
@@ -131,6 +133,12 @@ impl LockModes {
     #[must_use]
     pub const fn contains(self, mode: LockMode) -> bool {
         self.0 & (1 << mode as u8) != 0
+    }
+
+    /// How many modes are in the set.
+    #[must_use]
+    pub const fn len(self) -> u32 {
+        self.0.count_ones()
     }
 
     /// Whether no mode is in the set.

@@ -2,6 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
+use crate::fast_path::enter_fast_path;
 use crate::hold::{Hold, HoldId, Holds};
 use crate::lock::{Ends, Lock, NIL};
 use crate::{LockMode, LockModes, LockTag, RelationId, SessionId};
@@ -70,7 +71,7 @@ impl Proc {
 pub struct LockTable {
     pub(crate) locks: Vec<Lock>,
     free_locks: Vec<u32>,
-    relations: Vec<u32>,
+    pub(crate) relations: Vec<u32>,
     others: FxHashMap<LockTag, u32>,
     pub(crate) holds: Holds,
     pub(crate) procs: Vec<Proc>,
@@ -115,10 +116,25 @@ impl LockTable {
         scope: Scope,
         wait: bool,
     ) -> Request {
+        match self.request_weak(session, tag, mode, scope) {
+            Some(hold) => Request::Granted(hold),
+            None => self.request_any(session, tag, mode, scope, wait),
+        }
+    }
+
+    #[inline(never)]
+    fn request_any(
+        &mut self,
+        session: SessionId,
+        tag: LockTag,
+        mode: LockMode,
+        scope: Scope,
+        wait: bool,
+    ) -> Request {
         let lock_id = self.lock_for(tag);
-        debug_assert!(self.procs[session.index()].wait.is_none(), "{session} waits already");
-        let lock = &mut self.locks[lock_id as usize];
-        let proc = &mut self.procs[session.index()];
+        let lock = &self.locks[lock_id as usize];
+        let proc = &self.procs[session.index()];
+        debug_assert!(proc.wait.is_none(), "{session} waits already");
         let found = self.holds.find(lock_id, lock.holds, session, proc.holds);
         let own = found.map_or(LockModes::NONE, |id| self.holds.get(id).modes());
         if let Some(id) = found.filter(|_| own.contains(mode)) {
@@ -135,17 +151,20 @@ impl LockTable {
             self.drop_if_unused(lock_id);
             return Request::Unavailable;
         }
-        let hold = match found {
-            Some(hold) => hold,
-            None => self.holds.add(lock_id, &mut lock.holds, session, &mut proc.holds),
+        let (id, hold) = match found {
+            Some(id) => (id, self.holds.get_mut(id)),
+            None => self.holds.add(lock_id, lock, session, &mut proc.holds),
         };
         if !conflict {
-            self.grant(hold, mode, scope);
-            self.enter_fast_path(hold, mode);
-            return Request::Granted(HoldId(hold));
+            hold.by_scope[scope as usize].insert(mode);
+            lock.count_grant(mode);
+            if lock.lets_pass(mode, proc) {
+                enter_fast_path(lock, proc, hold, mode);
+            }
+            return Request::Granted(HoldId(id));
         }
-        let result = self.join_wait_queue(session, hold, mode, scope, wait);
-        self.remove_hold_if_empty(hold);
+        let result = self.join_wait_queue(session, id, mode, scope, wait);
+        self.remove_hold_if_empty(id);
         self.check(lock_id);
         result
     }
@@ -172,7 +191,7 @@ impl LockTable {
             return;
         }
         debug_assert!(lock.is_unused(), "{tag:?} is held by another than its owner");
-        let hold = self.holds.add(lock_id, &mut lock.holds, session, &mut proc.holds);
+        let (hold, _) = self.holds.add(lock_id, lock, session, &mut proc.holds);
         self.grant(hold, LockMode::Exclusive, Scope::Transaction);
         self.check(lock_id);
     }
@@ -200,23 +219,27 @@ impl LockTable {
     /// Gives back everything but what is kept for the session: advisory locks last, as `ProcReleaseLocks`
     /// in `proc.c` does, and otherwise in the order in which the locks were taken.
     pub fn release_transaction(&mut self, session: SessionId, woken: &mut Vec<SessionId>) {
-        let mut advisory = false;
-        for user_locks in [false, true] {
-            let mut id = self.procs[session.index()].holds.head;
-            while id != NIL {
-                let next = self.holds.next_in_session(id);
-                let Hold { lock, by_scope: [modes, _], .. } = *self.holds.get(id);
-                let is_user_lock = matches!(self.locks[lock as usize].tag, LockTag::Advisory(_));
-                advisory |= is_user_lock;
-                if is_user_lock == user_locks {
-                    self.release_modes(id, modes, Scope::Transaction, woken);
-                }
-                id = next;
-            }
-            if !advisory {
-                break;
-            }
+        if self.release_kind(session, false, woken) {
+            self.release_kind(session, true, woken);
         }
+    }
+
+    /// Gives back the advisory locks, or all others; says whether there are locks of the other kind.
+    #[inline]
+    fn release_kind(&mut self, session: SessionId, advisory: bool, woken: &mut Vec<SessionId>) -> bool {
+        let mut others = false;
+        let mut id = self.procs[session.index()].holds.head;
+        while id != NIL {
+            let next = self.holds.next_in_session(id);
+            let hold = self.holds.get(id);
+            if hold.is_advisory == advisory {
+                self.release_modes(id, hold.by_scope[0], Scope::Transaction, woken);
+            } else {
+                others = true;
+            }
+            id = next;
+        }
+        others
     }
 
     /// Ends the session's wait without the lock: a timeout, a cancel, a deadlock's victim.
@@ -231,32 +254,39 @@ impl LockTable {
         self.drop_if_unused(wait.lock);
     }
 
+    #[inline(always)]
     fn release_modes(&mut self, id: u32, modes: LockModes, scope: Scope, woken: &mut Vec<SessionId>) {
         let hold = self.holds.get_mut(id);
         let lock_id = hold.lock;
+        let lock = &mut self.locks[lock_id as usize];
+        let proc = &mut self.procs[hold.session.index()];
         debug_assert!(modes.without(hold.by_scope[scope as usize]).is_empty(), "what is released is held");
         let before = hold.modes();
         hold.by_scope[scope as usize] = hold.by_scope[scope as usize].without(modes);
-        let given_back = before.without(hold.modes());
+        let kept = hold.modes();
+        let given_back = before.without(kept);
         if !hold.fast.is_empty() {
             hold.fast = hold.fast.without(given_back);
             if hold.fast.is_empty() {
-                self.procs[hold.session.index()].fast_slots -= 1;
-                self.locks[lock_id as usize].fast_holds -= 1;
+                proc.fast_slots -= 1;
+                lock.fast_holds -= 1;
             }
         }
-        let lock = &mut self.locks[lock_id as usize];
         let mut wakes = false;
         for mode in given_back.iter() {
             lock.count_ungrant(mode);
             wakes |= mode.conflicts().intersects(lock.waiting_modes);
         }
-        self.remove_hold_if_empty(id);
+        if kept.is_empty() && proc.wait.is_none_or(|wait| wait.hold != id) {
+            self.holds.remove(id, &mut lock.holds, &mut proc.holds);
+        }
         if wakes {
             self.wake_waiters(lock_id, woken);
         }
         self.check(lock_id);
-        self.drop_if_unused(lock_id);
+        if self.locks[lock_id as usize].is_unused() {
+            self.drop_if_unused(lock_id);
+        }
     }
 
     pub(crate) fn grant(&mut self, hold: u32, mode: LockMode, scope: Scope) {
@@ -274,6 +304,7 @@ impl LockTable {
         }
     }
 
+    #[inline]
     pub(crate) fn find_lock(&self, tag: LockTag) -> Option<u32> {
         match tag {
             LockTag::Relation(RelationId(id)) if id < FLAT_RELATIONS => {
@@ -283,10 +314,16 @@ impl LockTable {
         }
     }
 
+    #[inline]
     fn lock_for(&mut self, tag: LockTag) -> u32 {
-        if let Some(lock) = self.find_lock(tag) {
-            return lock;
+        match self.find_lock(tag) {
+            Some(lock) => lock,
+            None => self.add_lock(tag),
         }
+    }
+
+    #[inline(never)]
+    fn add_lock(&mut self, tag: LockTag) -> u32 {
         let lock = self.free_locks.pop().unwrap_or(NIL);
         let lock = if lock == NIL {
             self.locks.push(Lock::new(tag));
@@ -311,9 +348,9 @@ impl LockTable {
 
     /// Forgets a lock that nobody holds or awaits. A relation's stays: it will be asked for again.
     pub(crate) fn drop_if_unused(&mut self, lock: u32) {
-        let Lock { tag, .. } = self.locks[lock as usize];
-        let stays = matches!(tag, LockTag::Relation(RelationId(id)) if id < FLAT_RELATIONS);
-        if !stays && self.locks[lock as usize].is_unused() && self.others.remove(&tag).is_some() {
+        let Lock { tag, .. } = &self.locks[lock as usize];
+        let stays = matches!(tag, LockTag::Relation(RelationId(id)) if *id < FLAT_RELATIONS);
+        if !stays && self.locks[lock as usize].is_unused() && self.others.remove(tag).is_some() {
             self.free_locks.push(lock);
         }
     }

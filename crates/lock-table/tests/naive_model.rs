@@ -3,7 +3,7 @@
 //! cycles.
 
 use lock_table::{
-    DeadlockState, EdgeKind, LockMode, LockModes, LockTable, LockTag, Request, Scope, SessionId,
+    DeadlockState, EdgeKind, LockMode, LockModes, LockTable, LockTag, RelationId, Request, Scope, SessionId,
 };
 use proptest::prelude::*;
 
@@ -34,8 +34,14 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
 
 #[derive(Clone, Debug, Default)]
 struct Object {
+    /// Relations have a fast path.
+    is_relation: bool,
     held: Vec<(u32, LockMode)>,
     queue: Vec<(u32, LockMode)>,
+    /// What of it the main lock table does not know of.
+    fast: Vec<(u32, LockMode)>,
+    /// Who waits: with what of this object in the main table when it began to.
+    known: Vec<(u32, LockMode)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,29 +57,55 @@ impl Object {
         self.held.iter().any(|&(holder, held)| holder != session && held.conflicts_with(mode))
     }
 
-    fn holds(&self, session: u32, conflicting_with: LockMode) -> bool {
-        self.held.iter().any(|&(holder, held)| holder == session && held.conflicts_with(conflicting_with))
+    /// What the session holds that the main table knows of.
+    fn shared(&self, session: u32) -> impl Iterator<Item = LockMode> {
+        let shared = self.held.iter().filter(move |it| it.0 == session && !self.fast.contains(it));
+        shared.map(|it| it.1)
+    }
+
+    /// Whoever wants a strong mode brings all that is held by fast path into the main table.
+    fn may_leave_fast_path(&mut self, mode: LockMode) {
+        if LockModes::STRONG.contains(mode) {
+            self.fast.clear();
+        }
+    }
+
+    fn enter(&mut self, session: u32, mode: LockMode) {
+        let is_strong = |it: &(u32, LockMode)| LockModes::STRONG.contains(it.1);
+        let strong = self.held.iter().chain(&self.queue).any(is_strong);
+        self.held.push((session, mode));
+        if self.is_relation && !strong && LockModes::WEAK.contains(mode) {
+            self.fast.push((session, mode));
+        }
+    }
+
+    fn enqueue(&mut self, place: usize, session: u32, mode: LockMode) -> Answer {
+        let shared: Vec<_> = self.shared(session).map(|mode| (session, mode)).collect();
+        self.known.retain(|it| it.0 != session);
+        self.known.extend(shared);
+        self.queue.insert(place, (session, mode));
+        Answer::Queued
     }
 
     fn request(&mut self, session: u32, mode: LockMode, wait: bool) -> Answer {
         if self.held.contains(&(session, mode)) {
             return Answer::Granted;
         }
+        self.may_leave_fast_path(mode);
         let is_awaited = self.queue.iter().any(|&(_, awaited)| awaited.conflicts_with(mode));
         if !is_awaited && !self.held_by_others(session, mode) {
-            self.held.push((session, mode));
+            self.enter(session, mode);
             return Answer::Granted;
         }
         if !wait {
             return Answer::Unavailable;
         }
         // A holder goes before the first waiter that it blocks.
-        let place = self.queue.iter().position(|&(_, awaited)| self.holds(session, awaited));
-        let Some(place) = place else {
-            self.queue.push((session, mode));
-            return Answer::Queued;
-        };
-        if self.holds(self.queue[place].0, mode) {
+        let blocks = |awaited: LockMode| self.shared(session).any(|held| held.conflicts_with(awaited));
+        let place = self.queue.iter().position(|&(_, awaited)| blocks(awaited));
+        let Some(place) = place else { return self.enqueue(self.queue.len(), session, mode) };
+        let first = self.queue[place].0;
+        if self.known.iter().any(|&(waiter, held)| waiter == first && held.conflicts_with(mode)) {
             return Answer::Deadlock;
         }
         let is_blocked_ahead = self.queue[..place].iter().any(|&(_, awaited)| awaited.conflicts_with(mode));
@@ -81,8 +113,7 @@ impl Object {
             self.held.push((session, mode));
             return Answer::Granted;
         }
-        self.queue.insert(place, (session, mode));
-        Answer::Queued
+        self.enqueue(place, session, mode)
     }
 
     /// Grants whoever conflicts with no holder and no waiter left ahead.
@@ -120,8 +151,24 @@ impl Object {
     }
 }
 
+/// Every other object is a relation.
+fn objects(count: usize) -> Vec<Object> {
+    (0..count).map(|at| Object { is_relation: at % 2 == 0, ..Object::default() }).collect()
+}
+
 fn tag(object: usize) -> LockTag {
-    LockTag::Advisory(object as i64)
+    match object % 2 {
+        0 => LockTag::Relation(RelationId(object as u32)),
+        _ => LockTag::Advisory(object as i64),
+    }
+}
+
+fn object(tag: LockTag) -> usize {
+    match tag {
+        LockTag::Relation(relation) => relation.0 as usize,
+        LockTag::Advisory(object) => object as usize,
+        _ => unreachable!("no other objects are locked here"),
+    }
 }
 
 /// Whether a way of waits leads from the session back to it; by hard edges alone, if so wanted.
@@ -194,7 +241,7 @@ fn adopt_orders(table: &LockTable, objects: &mut [Object], woken: &[u32]) {
 fn run(actions: Vec<Action>) {
     let mut table = LockTable::new(false);
     table.add_session(SessionId(SESSIONS - 1));
-    let mut objects = vec![Object::default(); OBJECTS as usize];
+    let mut objects = objects(OBJECTS as usize);
     for action in actions {
         match action {
             Action::Request { session, .. } | Action::CheckDeadlock(session)
@@ -236,6 +283,7 @@ fn run(actions: Vec<Action>) {
                     let mut expected = Vec::new();
                     for object in &mut objects {
                         object.held.retain(|it| it.0 != session);
+                        object.fast.retain(|it| it.0 != session);
                         expected.extend(object.wake());
                     }
                     // In which order objects are given back is the table's affair.
@@ -261,8 +309,7 @@ fn run(actions: Vec<Action>) {
                         assert_eq!(cycle[0].waiter.0, session);
                         for (edge, next) in cycle.iter().zip(cycle.iter().cycle().skip(1)) {
                             assert_eq!(edge.blocker, next.waiter, "each waits for the next");
-                            let LockTag::Advisory(object) = edge.tag else { unreachable!() };
-                            let edges = objects[object as usize].edges(edge.waiter.0);
+                            let edges = objects[object(edge.tag)].edges(edge.waiter.0);
                             assert!(edges.contains(&(edge.blocker.0, edge.kind)));
                         }
                     }
@@ -299,7 +346,7 @@ fn a_deadlock_is_undone_if_any_order_of_the_queues_undoes_it() {
         };
         let mut table = LockTable::new(false);
         table.add_session(SessionId(SESSIONS - 1));
-        let mut objects = vec![Object::default(); 2];
+        let mut objects = objects(2);
         for _ in 0..14 {
             let (session, object) = (random(5) as u32, random(2) as usize);
             let mode = LockMode::ALL[random(8) as usize];

@@ -9,7 +9,9 @@ mod commands;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt;
+use tracing_subscriber::prelude::*;
 
 /// Rehearse a PostgreSQL migration against live traffic before production does.
 #[derive(Debug, Parser)]
@@ -21,8 +23,8 @@ struct Cli {
 
 fn main() -> ExitCode {
     // Replies and reports own stdout; what the program says about itself goes to stderr.
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let own_words = fmt::layer().with_writer(std::io::stderr).with_filter(filter());
+    tracing_subscriber::registry().with(own_words).init();
     match Cli::parse().command.run() {
         Ok(status) => status,
         // Whoever reads the output has read enough of it.
@@ -32,6 +34,12 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// What `RUST_LOG` asks for: `debug`, `json_node=debug,warn` and the like; warnings if it asks for nothing that can be read.
+fn filter() -> Targets {
+    let asked = std::env::var("RUST_LOG").ok().and_then(|text| text.parse().ok());
+    asked.unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN))
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -129,7 +129,7 @@ impl<R> Cast<R> {
         if let Some(witness) = self.witness {
             server = server.witnessed(witness);
         }
-        std::iter::once(Player::Server(server)).chain(self.players).collect()
+        std::iter::once(Player::Server(Box::new(server))).chain(self.players).collect()
     }
 
     fn add(&mut self, name: String, player: Player<R>) {

@@ -121,14 +121,14 @@ impl Arrivals {
         if self.spacing == Spacing::Constant {
             return after(now, gap(self.rate.at(now)));
         }
+        if self.rate.is_flat() {
+            return after(now, self.stream.exponential(gap(self.rate.base)));
+        }
         let mean = gap(self.rate.peak());
         let mut at = after(now, self.stream.exponential(mean));
         // Thinning: of a process at the peak rate, each arrival is kept as often as the rate of its
         // instant demands (Lewis and Shedler, 1979).
-        while !self.rate.is_flat()
-            && at.0 != u64::MAX
-            && self.stream.unit() * self.rate.peak() > self.rate.at(at)
-        {
+        while at.0 != u64::MAX && self.stream.unit() * self.rate.peak() > self.rate.at(at) {
             if self.rate.is_over(at) {
                 return Nanos(u64::MAX);
             }
@@ -172,7 +172,7 @@ pub enum Recorded {
     /// The times of its kind's steps.
     Timings(Rc<Vec<Timing>>),
     /// All that it sent; its kind only names it.
-    Texts(Rc<[SentText]>),
+    Texts(Rc<Vec<SentText>>),
 }
 
 /// A recorded request.

@@ -5,7 +5,7 @@ use std::iter::Peekable;
 
 use sim_clock::{Actor, ActorId, Context, Nanos};
 
-use crate::arrivals::{Arrivals, Replayed};
+use crate::arrivals::{Arrivals, Recorded, Replayed};
 use crate::event::Event;
 use crate::keys::KeySource;
 use crate::message::{Keys, Message};
@@ -27,10 +27,17 @@ struct Fleet {
 impl Fleet {
     /// The next instance, in turn, that takes requests.
     fn choose(&mut self) -> Option<ActorId> {
-        let count = self.instances.len();
-        let at = (0..count).map(|step| (self.next + step) % count).find(|at| self.instances[*at].1)?;
-        self.next = at + 1;
-        Some(self.instances[at].0)
+        for _ in 0..self.instances.len() {
+            if self.next >= self.instances.len() {
+                self.next = 0;
+            }
+            let (instance, takes_requests) = self.instances[self.next];
+            self.next += 1;
+            if takes_requests {
+                return Some(instance);
+            }
+        }
+        None
     }
 }
 
@@ -119,8 +126,13 @@ impl Balancer {
         self.fleets.get_mut(fleet)?.choose()
     }
 
-    fn send(&mut self, replayed: Replayed, cx: &mut Context<'_, Message, Event>) {
-        let Replayed { request, keys, recorded, .. } = replayed;
+    fn send(
+        &mut self,
+        request: u32,
+        keys: Keys,
+        recorded: Option<Recorded>,
+        cx: &mut Context<'_, Message, Event>,
+    ) {
         cx.log(Event::Arrived { request });
         let ordinal = self.arrived;
         self.arrived += 1;
@@ -137,7 +149,7 @@ impl Balancer {
         let now = cx.now();
         let due = |next: &Replayed| next.at <= now;
         while let Some(replayed) = self.recording.as_mut().and_then(|recording| recording.next_if(due)) {
-            self.send(replayed, cx);
+            self.send(replayed.request, replayed.keys, replayed.recorded, cx);
         }
         if let Some(at) = self.next_recorded() {
             self.wake(at, REPLAY, cx);
@@ -165,9 +177,12 @@ impl Actor<Message, Event> for Balancer {
             return;
         };
         let (request, at) = (arrivals.request, arrivals.next(cx.now()));
-        let keys: Keys = arrivals.keys.iter().map(|at| self.sources[*at].draw()).collect();
+        let mut keys = Keys::new();
+        for source in &arrivals.keys {
+            keys.push(self.sources[*source].draw());
+        }
         self.wake(at, key, cx);
-        self.send(Replayed { at: cx.now(), request, keys, recorded: None }, cx);
+        self.send(request, keys, None, cx);
     }
 
     fn on_message(&mut self, from: ActorId, message: Message, _: &mut Context<'_, Message, Event>) {

@@ -32,7 +32,7 @@ pub enum Message {
         /// On which session.
         session: SessionId,
         /// The texts of its request.
-        texts: Rc<[SentText]>,
+        texts: Rc<Vec<SentText>>,
         /// Which of them.
         at: usize,
     },

@@ -13,8 +13,8 @@ use crate::migration::MigrationCoordinator;
 /// One of the actors; `R` is what the coordinator's story comes to.
 #[allow(clippy::large_enum_variant, reason = "there are a few of them, in one list, never moved")]
 pub enum Player<R> {
-    /// The simulated server.
-    Server(LockManager),
+    /// The simulated server: much bigger than the others, and there is one.
+    Server(Box<LockManager>),
     /// Where requests come from.
     Balancer(Balancer),
     /// An instance of the application.

@@ -6,7 +6,7 @@ use sim_clock::{Nanos, Stream};
 use sql_engine::StatementId;
 use transactions::SessionId;
 
-use crate::message::Message;
+use crate::message::{Keys, Message};
 
 /// How long a statement works, lock waits apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +69,10 @@ impl Step {
     /// The message that has it executed.
     #[must_use]
     pub fn execute(&self, session: SessionId, keys: &[i64], work: Option<Nanos>) -> Message {
-        let params = self.params.iter().filter_map(|at| keys.get(*at).copied()).collect();
+        let mut params = Keys::new();
+        for key in self.params.iter().filter_map(|at| keys.get(*at)) {
+            params.push(*key);
+        }
         Message::Execute { session, statement: self.statement, params, work }
     }
 }

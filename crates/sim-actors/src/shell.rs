@@ -18,7 +18,10 @@ use std::task::{Poll, Waker};
 use sim_clock::executor::{self, ActorFuture, Bells, RoundBells, Shared};
 use sim_clock::{Actor, ActorId, Scheduler, Traced};
 use tokio::sync::Notify;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use self::seat::Seat;
+
+mod seat;
 
 /// How a run is carried out. Every way gives the same event log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,106 +52,15 @@ where
     }
 }
 
-struct Envelope<M> {
-    from: ActorId,
-    round: u32,
-    message: M,
-}
+type Seats<M, A> = Vec<Rc<RefCell<Seat<M, A>>>>;
 
-/// An actor with its inbox and the way to its peers.
-struct Seat<M, E, A, B> {
-    me: ActorId,
-    actor: A,
-    inbox: UnboundedReceiver<Envelope<M>>,
-    stash: Vec<Envelope<M>>,
-    outbox: Vec<(ActorId, M)>,
-    due: Vec<u64>,
-    peers: Rc<[UnboundedSender<Envelope<M>>]>,
-    shared: Rc<Shared<E, B>>,
-}
-
-impl<M, E: Traced, A: Actor<M, E>, B: Bells> Seat<M, E, A, B> {
-    /// Handles what belongs to one round, and rings its own bell if there is more.
-    fn act(&mut self) {
-        let _span = tracing::trace_span!("actor", place = self.me.0).entered();
-        while let Ok(envelope) = self.inbox.try_recv() {
-            self.stash.push(envelope);
-        }
-        self.shared.take_due(self.me, &mut self.due);
-        if self.due.is_empty() {
-            self.act_on_messages();
-        } else {
-            self.act_on_timers();
-        }
-        if !self.stash.is_empty() {
-            self.shared.bells.ring(self.me);
-        }
-    }
-
-    fn act_on_timers(&mut self) {
-        let mut scheduler = self.shared.scheduler();
-        let mut cx = executor::turn(&mut scheduler, &mut self.outbox, self.me, 0);
-        for key in self.due.drain(..) {
-            self.actor.on_timer(key, &mut cx);
-        }
-        self.actor.end_of_round(&mut cx);
-        drop(scheduler);
-        self.post(1);
-    }
-
-    fn act_on_messages(&mut self) {
-        let Some(round) = self.stash.iter().map(|envelope| envelope.round).min() else { return };
-        let belongs = |envelope: &Envelope<M>| envelope.round == round;
-        if !self.stash.is_sorted_by_key(|envelope| (envelope.round, envelope.from)) {
-            self.stash.sort_by_key(|envelope| (envelope.round, envelope.from));
-        }
-        let count = self.stash.iter().take_while(|envelope| belongs(envelope)).count();
-        let mut scheduler = self.shared.scheduler();
-        let mut cx = executor::turn(&mut scheduler, &mut self.outbox, self.me, round);
-        for envelope in self.stash.drain(..count) {
-            self.actor.on_message(envelope.from, envelope.message, &mut cx);
-        }
-        self.actor.end_of_round(&mut cx);
-        drop(scheduler);
-        self.post(round + 1);
-    }
-
-    fn post(&mut self, round: u32) {
-        for (to, message) in self.outbox.drain(..) {
-            let envelope = Envelope { from: self.me, round, message };
-            // A peer that is gone has ended with the run; nobody waits for what it would do.
-            let _ = self.peers[to.0 as usize].send(envelope);
-            self.shared.bells.ring(to);
-        }
-    }
-}
-
-type Seats<M, E, A, B> = Vec<Rc<RefCell<Seat<M, E, A, B>>>>;
-
-fn take_seats<M, E, A, B>(actors: Vec<A>, shared: &Rc<Shared<E, B>>) -> Seats<M, E, A, B> {
-    let (senders, inboxes): (Vec<_>, Vec<_>) = actors.iter().map(|_| unbounded_channel()).unzip();
-    let peers: Rc<[UnboundedSender<Envelope<M>>]> = senders.into();
-    (0_u32..)
-        .zip(actors)
-        .zip(inboxes)
-        .map(|((index, actor), inbox)| {
-            Rc::new(RefCell::new(Seat {
-                me: ActorId(index),
-                actor,
-                inbox,
-                stash: Vec::new(),
-                outbox: Vec::new(),
-                due: Vec::new(),
-                peers: Rc::clone(&peers),
-                shared: Rc::clone(shared),
-            }))
-        })
-        .collect()
+fn take_seats<M, A>(actors: Vec<A>) -> Seats<M, A> {
+    Seat::of_all(actors).map(|seat| Rc::new(RefCell::new(seat))).collect()
 }
 
 /// Takes the actors out of their seats, and the scheduler out of its sharing, after the run.
 fn rise<M, E: Traced, A, B: Bells>(
-    seats: Seats<M, E, A, B>,
+    seats: Seats<M, A>,
     shared: Rc<Shared<E, B>>,
     scheduler: &mut Scheduler<E>,
 ) -> Vec<A> {
@@ -174,12 +86,13 @@ where
     let count = actors.len();
     let taken = std::mem::replace(scheduler, placeholder());
     let shared = Rc::new(Shared::new(taken, count, RoundBells::new(count)));
-    let seats = take_seats(actors, &shared);
+    let seats = take_seats(actors);
+    let shared_by_all = &*shared;
     let mut futures: Vec<ActorFuture<'_>> = seats
         .iter()
         .map(|seat| -> ActorFuture<'_> {
             Box::pin(poll_fn(move |_| {
-                seat.borrow_mut().act();
+                seat.borrow_mut().act(shared_by_all);
                 Poll::Pending
             }))
         })
@@ -215,7 +128,7 @@ where
     let taken = std::mem::replace(scheduler, placeholder());
     let bells = WakerBells((0..count).map(|_| RefCell::default()).collect());
     let shared = Rc::new(Shared::new(taken, count, bells));
-    let seats = take_seats(actors, &shared);
+    let seats = take_seats(actors);
     let over = Rc::new(Notify::new());
 
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -233,18 +146,18 @@ where
     for (index, seat) in seats.iter().enumerate() {
         let (seat, shared) = (Rc::clone(seat), Rc::clone(&shared));
         runtime.spawn_local(poll_fn(move |task| {
-            let mut waker = shared.bells.0[index].borrow_mut();
+            let mut waker = shared.bells().0[index].borrow_mut();
             if waker.is_none() {
                 *waker = Some(task.waker().clone());
             }
             drop(waker);
-            seat.borrow_mut().act();
+            seat.borrow_mut().act(&shared);
             Poll::<()>::Pending
         }));
     }
-    let (clock, end, mut scratch) = (Rc::clone(&shared), Rc::clone(&over), Vec::new());
+    let (clock, end) = (Rc::clone(&shared), Rc::clone(&over));
     ON_PARK.set(Some(Box::new(move || {
-        if !clock.next_instant(&mut scratch) {
+        if !clock.next_instant() {
             end.notify_one();
         }
     })));

@@ -87,6 +87,11 @@ impl WaitWatch {
         self.sent[at] = Some(sent);
     }
 
+    /// Whether anybody waits, as far as it has been told.
+    pub(crate) fn sees_waiting(&self) -> bool {
+        !self.since.is_empty()
+    }
+
     /// Notes a transition; whether the looking has to begin.
     pub(crate) fn notice(&mut self, kind: EventKind, session: SessionId, now: Nanos) -> bool {
         match kind {

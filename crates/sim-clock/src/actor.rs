@@ -80,21 +80,24 @@ impl<E: Traced> Scheduler<E> {
     }
 
     /// Moves to the next instant and takes its timers, unless the run is over.
+    #[inline]
     pub(crate) fn advance(&mut self, due: &mut Vec<Due>) -> bool {
-        match self.timers.next_deadline() {
-            Some(at) if !self.stopped && at <= self.horizon => {
-                if self.gate.as_mut().is_some_and(|goes_on| !goes_on(at)) {
-                    self.interrupted = true;
-                    return false;
-                }
-                self.now = at;
-                self.timers.pop_instant(due);
-                true
+        let Self { timers, gate, interrupted, stopped, horizon, .. } = self;
+        let goes_on = |at| {
+            if *stopped || at > *horizon {
+                return false;
             }
-            _ => false,
-        }
+            if let Some(goes_on) = gate {
+                *interrupted = !goes_on(at);
+            }
+            !*interrupted
+        };
+        let Some(at) = timers.pop_instant_if(goes_on, due) else { return false };
+        self.now = at;
+        true
     }
 
+    #[inline]
     pub(crate) fn close_instant(&mut self) {
         self.log.close_instant(self.now);
     }

@@ -19,6 +19,7 @@ mod log;
 mod streams;
 mod time;
 mod timers;
+mod wheel;
 
 pub use actor::{Actor, Context, Gate, Scheduler};
 pub use log::{EventLog, Sink, TraceHash, Traced};

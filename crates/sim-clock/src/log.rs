@@ -24,6 +24,7 @@ impl Default for TraceHash {
 
 impl TraceHash {
     /// Folds a word into the digest. Rotation makes the order count, multiplication spreads.
+    #[inline]
     pub fn word(&mut self, word: u64) {
         self.0 = (self.0.rotate_left(23) ^ word).wrapping_mul(0x2545_f491_4f6c_dd1d);
     }
@@ -38,9 +39,25 @@ impl TraceHash {
 /// Receives each event once its place in the log is settled.
 pub type Sink<E> = Box<dyn FnMut(Nanos, ActorId, &E)>;
 
+/// An event of the present instant, with its place in it.
+struct Entry<E> {
+    /// The round, then the actor.
+    place: u64,
+    event: E,
+}
+
+impl<E> Entry<E> {
+    #[allow(clippy::cast_possible_truncation, reason = "the lower half is the actor")]
+    fn actor(&self) -> ActorId {
+        ActorId(self.place as u32)
+    }
+}
+
 /// The log of a run: always hashed and counted, and shown to a sink when there is one.
 pub struct EventLog<E> {
-    open: Vec<(u32, ActorId, E)>,
+    open: Vec<Entry<E>>,
+    /// Whether they were written in the order that the log wants them in: the rule.
+    in_order: bool,
     hash: TraceHash,
     count: u64,
     sink: Option<Sink<E>>,
@@ -48,7 +65,7 @@ pub struct EventLog<E> {
 
 impl<E> Default for EventLog<E> {
     fn default() -> Self {
-        Self { open: Vec::new(), hash: TraceHash::default(), count: 0, sink: None }
+        Self { open: Vec::new(), in_order: true, hash: TraceHash::default(), count: 0, sink: None }
     }
 }
 
@@ -75,25 +92,32 @@ impl<E: Traced> EventLog<E> {
         self.count
     }
 
+    #[inline]
     pub(crate) fn push(&mut self, round: u32, actor: ActorId, event: E) {
-        self.open.push((round, actor, event));
+        let place = u64::from(round) << 32 | u64::from(actor.0);
+        self.in_order &= self.open.last().is_none_or(|last| last.place <= place);
+        self.open.push(Entry { place, event });
     }
 
     /// Puts the instant's events in order and takes them into the log.
+    #[inline]
     pub(crate) fn close_instant(&mut self, at: Nanos) {
         if self.open.is_empty() {
             return;
         }
-        if !self.open.is_sorted_by_key(|entry| (entry.0, entry.1)) {
-            self.open.sort_by_key(|entry| (entry.0, entry.1));
+        if !self.in_order {
+            self.open.sort_by_key(|entry| entry.place);
+            self.in_order = true;
         }
         self.hash.word(at.0);
         self.count += self.open.len() as u64;
-        for (_, actor, event) in &self.open {
-            self.hash.word(u64::from(actor.0));
-            event.trace(&mut self.hash);
-            if let Some(sink) = &mut self.sink {
-                sink(at, *actor, event);
+        for entry in &self.open {
+            self.hash.word(u64::from(entry.actor().0));
+            entry.event.trace(&mut self.hash);
+        }
+        if let Some(sink) = &mut self.sink {
+            for entry in &self.open {
+                sink(at, entry.actor(), &entry.event);
             }
         }
         self.open.clear();

@@ -1,10 +1,21 @@
 //! The timer queue: what is due next, and for whom.
 //!
-//! A 4-ary heap ordered by (time, owner, key). Equal entries fire in insertion-independent order,
-//! so two runs that set the same timers in another order still fire them alike. Timers are not
-//! cancelled here: their owners put a generation into the key and ignore the stale ones.
+//! Timers wait in a [`Wheel`]. When the nearest of its slots is reached, its few timers are sorted and stand in
+//! front, from where they are taken one by one. A slot with many is first spread over slots of shorter spans.
+//!
+//! ```text
+//!   set ──► later than all that stand in front ──► wheel ──slot by slot──► front ──► pop_instant
+//!      └──► else in its place in front ───────────────────────────────────►┘
+//! ```
+//!
+//! Neither costs more with more timers. Equal times fire in order of owner and key, so two runs that set the same
+//! timers in another order still fire them alike. Timers are not cancelled here: their owners put a generation
+//! into the key and ignore the stale ones.
+
+use std::cmp::Reverse;
 
 use crate::Nanos;
+use crate::wheel::{Timer, Wheel};
 
 /// The place of an actor in the run; also the order in which actors act within a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,114 +30,138 @@ pub struct Due {
     pub key: u64,
 }
 
-/// What is compared first comes first, and decides almost always: instants are nanoseconds apart.
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    at: u64,
-    owner: u32,
-    key: u64,
-}
-
-impl Entry {
-    #[inline]
-    fn is_before(&self, other: &Self) -> bool {
-        if self.at != other.at { self.at < other.at } else { self.breaks_tie(other) }
-    }
-
-    #[cold]
-    fn breaks_tie(&self, other: &Self) -> bool {
-        (self.owner, self.key) < (other.owner, other.key)
-    }
-}
-
-/// Children per node: a flatter heap touches fewer cache lines than a binary one.
-const ARITY: usize = 4;
+/// A slot with more timers than this is not sorted but spread.
+const FEW: usize = 32;
+/// With so many in front another one is not put among them, but half of them back into the wheel: a burst of
+/// timers within a short span must not cost the square of their number.
+const MANY: usize = 128;
 
 /// All timers of a run.
 #[derive(Clone, Debug, Default)]
 pub struct TimerQueue {
-    heap: Vec<Entry>,
+    /// The nearest timers, the first one last; in any order where their times are equal.
+    front: Vec<Timer>,
+    /// Those that are due later than all in front. Its base is the time of the last of these.
+    wheel: Wheel,
+    /// The last instant that was taken.
+    taken: u64,
 }
 
 impl TimerQueue {
-    /// Adds a timer.
+    /// Adds a timer. One for an instant that is over is due at once: time does not go back.
+    #[inline]
     pub fn set(&mut self, at: Nanos, due: Due) {
-        let entry = Entry { at: at.0, owner: due.owner.0, key: due.key };
-        self.heap.push(entry);
-        self.sift_up(self.heap.len() - 1, entry);
+        if at.0 > self.wheel.base {
+            self.wheel.file(Timer { at: at.0, key: due.key, owner: due.owner.0 });
+        } else {
+            self.put_in_front(at, due);
+        }
     }
 
     /// When the next timer is due.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Nanos> {
-        self.heap.first().map(|entry| Nanos(entry.at))
+        let in_front = self.front.last().map(|timer| timer.at);
+        in_front.or_else(|| self.wheel.least(self.wheel.first_slot()?)).map(Nanos)
     }
 
     /// Takes *all* timers of the earliest instant, in order of owner and key.
     pub fn pop_instant(&mut self, due: &mut Vec<Due>) -> Option<Nanos> {
-        let at = self.next_deadline()?;
-        while self.next_deadline() == Some(at) {
-            due.push(self.pop_first());
-        }
-        Some(at)
+        self.pop_instant_if(|_| true, due)
     }
 
-    /// How many timers are set, stale ones included.
+    /// Takes them if the instant is wanted.
+    #[inline(always)]
+    pub(crate) fn pop_instant_if(
+        &mut self,
+        is_wanted: impl FnOnce(Nanos) -> bool,
+        due: &mut Vec<Due>,
+    ) -> Option<Nanos> {
+        if self.front.is_empty() {
+            self.refill();
+        }
+        let &Timer { at, key, owner } = self.front.last()?;
+        if !is_wanted(Nanos(at)) {
+            return None;
+        }
+        self.taken = at;
+        self.front.pop();
+        due.push(Due { owner: ActorId(owner), key });
+        if self.front.last().is_some_and(|next| next.at == at) {
+            self.pop_equal(at, due);
+        }
+        Some(Nanos(at))
+    }
+
+    /// Takes the others of the instant, too.
+    #[inline(never)]
+    fn pop_equal(&mut self, at: u64, due: &mut Vec<Due>) {
+        let first = due.len() - 1;
+        while let Some(timer) = self.front.pop_if(|next| next.at == at) {
+            due.push(Due { owner: ActorId(timer.owner), key: timer.key });
+        }
+        due[first..].sort_unstable();
+    }
+
+    /// How many timers are set, stale ones included: they are counted.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.heap.len()
+        self.front.len() + self.wheel.len()
     }
 
     /// Whether no timer is set.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.heap.is_empty()
+        self.front.is_empty() && self.wheel.first_slot().is_none()
     }
 
-    /// The hole that the first entry leaves goes down to the bottom along the least children, and the last
-    /// entry, which is most often a late one, comes up from there: fewer comparisons than on the way down.
-    fn pop_first(&mut self) -> Due {
-        let first = self.heap[0];
-        let last = self.heap.pop().unwrap_or(first);
-        let len = self.heap.len();
-        let heap = &mut self.heap[..];
-        let mut hole = 0;
-        loop {
-            let child = hole * ARITY + 1;
-            let least = if let Some(four) = heap.get(child..child + ARITY) {
-                let left = usize::from(four[1].is_before(&four[0]));
-                let right = 2 + usize::from(four[3].is_before(&four[2]));
-                child + if four[right].is_before(&four[left]) { right } else { left }
-            } else {
-                let mut rest = child..len;
-                let Some(first) = rest.next() else { break };
-                rest.fold(first, |least, at| if heap[at].is_before(&heap[least]) { at } else { least })
-            };
-            heap[hole] = heap[least];
-            hole = least;
-        }
-        if len > 0 {
-            self.sift_up(hole, last);
-        }
-        Due { owner: ActorId(first.owner), key: first.key }
-    }
-
-    fn sift_up(&mut self, mut child: usize, entry: Entry) {
-        let heap = &mut self.heap[..];
-        while child > 0 {
-            let parent = (child - 1) / ARITY;
-            if !entry.is_before(&heap[parent]) {
+    /// Brings the timers of the wheel's first slot to the front, which is empty.
+    fn refill(&mut self) {
+        while let Some(slot) = self.wheel.first_slot() {
+            self.wheel.drain(slot, &mut self.front);
+            if self.front.len() <= FEW || slot.is_an_instant() {
                 break;
             }
-            heap[child] = heap[parent];
-            child = parent;
+            self.wheel.base = self.front.first().map_or(0, |timer| slot.start(timer.at));
+            self.front.drain(..).for_each(|timer| self.wheel.file(timer));
         }
-        heap[child] = entry;
+        if self.front.len() > 1 {
+            self.front.sort_unstable_by_key(|timer| Reverse(timer.at));
+        }
+        if let Some(last) = self.front.first() {
+            self.wheel.base = last.at;
+        }
+    }
+
+    /// Puts a timer among those in front.
+    #[inline(never)]
+    fn put_in_front(&mut self, at: Nanos, due: Due) {
+        let timer = Timer { at: at.0.max(self.taken), key: due.key, owner: due.owner.0 };
+        // With equal times it goes where it is taken first: nothing needs to move for a timer that is due now.
+        let place = self.front.partition_point(|other| other.at >= timer.at);
+        self.front.insert(place, timer);
+        if self.front.len() > MANY {
+            self.thin_out();
+        }
+    }
+
+    /// Puts the later half of those in front back into the wheel.
+    fn thin_out(&mut self) {
+        let base = self.front[self.front.len() / 2].at;
+        let later = self.front.partition_point(|timer| timer.at > base);
+        if later > 0 {
+            self.wheel.move_back(base);
+            self.front.drain(..later).for_each(|timer| self.wheel.file(timer));
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     fn due(owner: u32, key: u64) -> Due {
@@ -160,5 +195,70 @@ mod tests {
         }
         assert_eq!(out.len(), 1000);
         assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn a_timer_for_an_instant_that_is_over_is_due_at_once() {
+        let mut queue = TimerQueue::default();
+        queue.set(Nanos(1 << 40), due(0, 0));
+        assert_eq!(queue.pop_instant(&mut Vec::new()), Some(Nanos(1 << 40)));
+        queue.set(Nanos(7), due(0, 1));
+        assert_eq!(queue.next_deadline(), Some(Nanos(1 << 40)));
+    }
+
+    #[test]
+    fn a_timer_for_never_is_kept() {
+        let mut queue = TimerQueue::default();
+        queue.set(Nanos::MAX, due(0, 0));
+        queue.set(Nanos(1), due(0, 1));
+        assert_eq!(queue.pop_instant(&mut Vec::new()), Some(Nanos(1)));
+        assert_eq!(queue.next_deadline(), Some(Nanos::MAX));
+    }
+
+    /// Sets timers some way ahead, near or far, and takes an instant now and then.
+    fn steps() -> impl Strategy<Value = Vec<(u64, u32, u64, bool)>> {
+        let span = (0_u32..64, any::<u64>()).prop_map(|(bits, span)| span & ((1 << bits) - 1));
+        prop::collection::vec((span, 0_u32..3, 0_u64..3, any::<bool>()), 0..200)
+    }
+
+    /// So many that they do not fit in front, close together or far from each other.
+    fn bursts() -> impl Strategy<Value = Vec<(u64, u32, u64, bool)>> {
+        let span = prop_oneof![0_u64..5, 0_u64..3_000, 0_u64..1_000_000];
+        let takes = prop::bool::weighted(0.2);
+        prop::collection::vec((span, 0_u32..3, 0_u64..3, takes), 0..1_500)
+    }
+
+    proptest! {
+        #[test]
+        fn bursts_of_timers_come_out_as_from_a_sorted_list(steps in bursts()) {
+            compare_with_a_sorted_list(steps)?;
+        }
+
+        #[test]
+        fn timers_come_out_as_from_a_sorted_list(steps in steps()) {
+            compare_with_a_sorted_list(steps)?;
+        }
+    }
+
+    fn compare_with_a_sorted_list(steps: Vec<(u64, u32, u64, bool)>) -> Result<(), TestCaseError> {
+        let (mut queue, mut model) = (TimerQueue::default(), BTreeSet::new());
+        let mut now = Nanos::ZERO;
+        for (number, (span, owner, key, takes)) in steps.into_iter().enumerate() {
+            let at = now + Nanos(span);
+            queue.set(at, due(owner, key));
+            // The number only keeps equal timers apart: they come out alike.
+            model.insert((at, due(owner, key), number));
+            prop_assert_eq!(queue.next_deadline(), model.first().map(|first| first.0));
+            if takes {
+                let mut out = Vec::new();
+                now = queue.pop_instant(&mut out).unwrap();
+                let later = model.iter().filter(|one| one.0 > now).copied().collect();
+                model.retain(|one| one.0 == now);
+                prop_assert_eq!(out, model.iter().map(|one| one.1).collect::<Vec<_>>());
+                model = later;
+            }
+            prop_assert_eq!(queue.len(), model.len());
+        }
+        Ok(())
     }
 }

@@ -98,19 +98,16 @@ pub(crate) struct SequenceData {
 #[derive(Debug)]
 pub(crate) struct SessionData {
     /// Search path and the like.
-    pub(crate) lookup: schema_rules::Session,
+    pub(crate) lookup: Rc<schema_rules::Session>,
     /// What its running transaction has changed in the catalog, one entry for each statement.
     pub(crate) changes: Vec<(u64, Rc<[Change]>)>,
     /// The catalog with those changes, as of this generation of the committed one.
-    pub(crate) own_catalog: Option<(u64, Catalog)>,
-    pub(crate) prepared: BTreeMap<String, Rc<Prepared>>,
-    pub(crate) settings: BTreeMap<String, String>,
-    pub(crate) currval: FxHashMap<RelationId, i64>,
-    pub(crate) last_sequence: Option<RelationId>,
+    pub(crate) own_catalog: Option<Box<(u64, Catalog)>>,
+    /// Few sessions have any of it.
+    belongings: Option<Box<Belongings>>,
     pub(crate) transaction_start: Nanos,
     pub(crate) statement_start: Nanos,
     pub(crate) in_transaction: bool,
-    pub(crate) cursors: BTreeMap<String, Cursor>,
     /// In a repeatable-read transaction: the generation of the catalog when it took its snapshot, nothing
     /// before that.
     pub(crate) repeatable: Option<Option<u64>>,
@@ -131,8 +128,29 @@ pub(crate) struct SessionData {
     /// Foreign keys that are to be checked when the transaction commits.
     pub(crate) deferred: Vec<crate::exec::Deferred>,
     pub(crate) default_isolation: Option<transactions::Isolation>,
+}
+
+/// What a session has made for itself.
+#[derive(Debug)]
+pub(crate) struct Belongings {
+    pub(crate) prepared: BTreeMap<String, Rc<Prepared>>,
+    pub(crate) settings: BTreeMap<String, String>,
+    pub(crate) currval: FxHashMap<RelationId, i64>,
+    pub(crate) last_sequence: Option<RelationId>,
+    pub(crate) cursors: BTreeMap<String, Cursor>,
     /// Temporary tables that are dropped or emptied at commit.
     pub(crate) temporary: Vec<(String, sql_syntax::ast::OnCommit)>,
+}
+
+impl Belongings {
+    const NONE: &Self = &Self {
+        prepared: BTreeMap::new(),
+        settings: BTreeMap::new(),
+        currval: FxHashMap::with_hasher(rustc_hash::FxBuildHasher),
+        last_sequence: None,
+        cursors: BTreeMap::new(),
+        temporary: Vec::new(),
+    };
 }
 
 /// A message that is not an error.
@@ -189,7 +207,7 @@ pub(crate) struct State {
     pub(crate) version: PgVersion,
     pub(crate) catalog: Catalog,
     /// What a session starts with; shared, so that plans are.
-    pub(crate) default_lookup: schema_rules::Session,
+    pub(crate) default_lookup: Rc<schema_rules::Session>,
     pub(crate) tables: FxHashMap<RelationId, TableData>,
     pub(crate) indexes: FxHashMap<RelationId, IndexData>,
     pub(crate) sequences: FxHashMap<RelationId, SequenceData>,
@@ -218,7 +236,7 @@ impl Shared {
             state: RefCell::new(State {
                 version,
                 catalog: Catalog::new(),
-                default_lookup: schema_rules::Session::default(),
+                default_lookup: Rc::default(),
                 tables: FxHashMap::default(),
                 indexes: FxHashMap::default(),
                 sequences: FxHashMap::default(),
@@ -280,13 +298,13 @@ impl State {
             return self.catalog.clone();
         }
         match &this.own_catalog {
-            Some((as_of, own)) if *as_of == committed => own.clone(),
+            Some(own) if own.0 == committed => own.1.clone(),
             _ => {
                 let mut own = self.catalog.clone();
                 for (_, changes) in &this.changes {
                     own.apply_changes(changes);
                 }
-                this.own_catalog = Some((committed, own.clone()));
+                this.own_catalog = Some(Box::new((committed, own.clone())));
                 own
             }
         }
@@ -336,7 +354,7 @@ impl State {
         let script = sql_syntax::parse(&format!("CREATE SCHEMA {name}"));
         let mut catalog = self.catalog.clone();
         for statement in &script.statements {
-            let mut lookup = self.default_lookup.clone();
+            let mut lookup = (*self.default_lookup).clone();
             let no_facts = schema_rules::effects::NoFacts;
             let version = self.version;
             let done = schema_rules::effects::advance(
@@ -348,7 +366,7 @@ impl State {
             );
             self.catalog.apply_changes(&done.changes);
         }
-        let lookup = &mut self.session_mut(session).lookup;
+        let lookup = Rc::make_mut(&mut self.session_mut(session).lookup);
         lookup.search_path = std::iter::once(name.into()).chain(lookup.search_path.iter().cloned()).collect();
     }
 
@@ -393,6 +411,36 @@ const fn level(is_serializable: bool, is_repeatable: bool) -> &'static str {
 }
 
 impl SessionData {
+    /// What the session has made for itself.
+    pub(crate) fn own(&self) -> &Belongings {
+        self.belongings.as_deref().unwrap_or(Belongings::NONE)
+    }
+
+    /// The same, to be added to.
+    pub(crate) fn own_mut(&mut self) -> &mut Belongings {
+        self.belongings.get_or_insert_with(|| {
+            let (prepared, settings, cursors) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+            let (currval, last_sequence, temporary) = (FxHashMap::default(), None, Vec::new());
+            Box::new(Belongings { prepared, settings, currval, last_sequence, cursors, temporary })
+        })
+    }
+
+    /// A transaction is over, and with it the cursors that are not held.
+    pub(crate) fn close_cursors(&mut self) {
+        if let Some(own) = &mut self.belongings {
+            if !own.cursors.is_empty() {
+                own.cursors.retain(|_, cursor| cursor.hold);
+            }
+        }
+    }
+
+    /// A transaction is to commit, and with that the temporary tables that live no longer are to be dropped.
+    pub(crate) fn forget_dropped_tables(&mut self) {
+        if let Some(own) = &mut self.belongings {
+            own.temporary.retain(|(_, action)| *action == sql_syntax::ast::OnCommit::DeleteRows);
+        }
+    }
+
     /// `transaction_isolation`
     pub(crate) fn isolation_level(&self) -> &'static str {
         level(self.serializable.is_some(), self.repeatable.is_some())
@@ -418,9 +466,7 @@ impl SessionData {
         }
         self.transaction_start = now;
         self.deferred.clear();
-        if !self.cursors.is_empty() {
-            self.cursors.retain(|_, c| c.hold);
-        }
+        self.close_cursors();
         self.serializable = self.default_serializable.then_some(false);
         self.repeatable = None;
         self.has_queried = false;
@@ -435,19 +481,15 @@ impl SessionData {
             && !self.default_serializable
     }
 
-    pub(crate) fn new(lookup: schema_rules::Session) -> Self {
+    pub(crate) fn new(lookup: Rc<schema_rules::Session>) -> Self {
         Self {
             lookup,
             changes: Vec::new(),
             own_catalog: None,
-            prepared: BTreeMap::new(),
-            settings: BTreeMap::new(),
-            currval: FxHashMap::default(),
-            last_sequence: None,
+            belongings: None,
             transaction_start: Nanos::ZERO,
             statement_start: Nanos::ZERO,
             in_transaction: false,
-            cursors: BTreeMap::new(),
             repeatable: None,
             serializable: None,
             serial: None,
@@ -458,7 +500,6 @@ impl SessionData {
             notices: Vec::new(),
             deferred: Vec::new(),
             default_isolation: None,
-            temporary: Vec::new(),
         }
     }
 }

@@ -13,7 +13,7 @@ use std::rc::Rc;
 
 use lock_table::{RelationId, RowKey, SessionId};
 use schema_rules::Catalog;
-use schema_rules::catalog::RelationSize;
+use schema_rules::catalog::{ObjectAddress, RelationSize};
 use transactions::{Backends, TransactionHook};
 
 use crate::state::{SequenceData, Shared, State, Tuple};
@@ -130,9 +130,14 @@ impl State {
             self.virtual_tables.insert(part, Rc::new(known));
             first += own;
         }
-        let owned = catalog.relations().filter_map(|r| Some((r.id, r.as_sequence()?)));
-        for (sequence, definition) in owned {
-            if definition.owned_by.is_some_and(|(owner, _)| owner == table) && rows > 0 {
+        let owned = |id: RelationId| {
+            let definition = catalog.relation(id)?.as_sequence()?;
+            definition.owned_by.filter(|(owner, _)| *owner == table).map(|_| id)
+        };
+        // A sequence depends on the column that owns it.
+        let dependents = catalog.dependents_of(ObjectAddress::relation(table));
+        for sequence in dependents.iter().filter_map(|one| one.dependent.as_relation().and_then(owned)) {
+            if rows > 0 {
                 let last = i64::try_from(rows).unwrap_or(i64::MAX);
                 self.sequences.insert(sequence, SequenceData { last, called: true });
             }

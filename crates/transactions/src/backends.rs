@@ -1,6 +1,7 @@
 //! All backends of one server: the entry points, and how they ask for locks.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use lock_table::{CycleEdge, HoldId, LockMode, LockTable, LockTag, Request, Scope, SessionId, Xid};
 use sim_clock::Nanos;
@@ -96,9 +97,13 @@ impl<P: Clone + Default> Backends<P> {
     /// Opens a session. Its number is the next one; numbers are not used again.
     pub fn connect(&mut self, _now: Nanos, settings: SessionSettings) -> SessionId {
         let session = SessionId(u32::try_from(self.sessions.len()).expect("fewer than 2^24 sessions"));
+        let is_worker = settings.role != BackendRole::Client;
+        // Most sessions begin with what another one began with.
+        let known = self.sessions.last().filter(|last| *last.initial == settings);
+        let settings = known.map_or_else(|| Rc::new(settings), |last| Rc::clone(&last.initial));
         self.sessions.push(Session::new(settings));
         self.table.add_session(session);
-        self.table.set_autovacuum(session, settings.role != BackendRole::Client);
+        self.table.set_autovacuum(session, is_worker);
         session
     }
 
@@ -159,8 +164,8 @@ impl<P: Clone + Default> Backends<P> {
         self.end_wait(session, kind, fx);
         self.drop_statement(session, fx);
         let this = self.session_mut(session);
-        this.gone = Some(error.clone());
-        this.timers.deadline = [Nanos::MAX; TimerKind::COUNT];
+        this.gone = Some(Box::new(error.clone()));
+        this.timers.clear_all();
         this.block = Block::None;
         self.abort_transaction(now, session, fx);
         self.release_session_locks(session, fx);
@@ -250,8 +255,8 @@ impl<P: Clone + Default> Backends<P> {
     pub(crate) fn forget_wait(&mut self, session: SessionId) {
         let this = self.session_mut(session);
         this.is_waiting = false;
-        this.timers.deadline[TimerKind::Deadlock as usize] = Nanos::MAX;
-        this.timers.deadline[TimerKind::Lock as usize] = Nanos::MAX;
+        this.timers.clear(TimerKind::Deadlock);
+        this.timers.clear(TimerKind::Lock);
     }
 
     /// Ends a wait without the lock, if the session waits.

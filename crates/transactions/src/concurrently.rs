@@ -87,7 +87,7 @@ impl<P: Clone + Default> Backends<P> {
             return match self.wait_for_end(now, session, tag, owner, true, fx) {
                 Asked::Deadlock => self.deadlock_error().into(),
                 _ => {
-                    self.session_mut(session).pending = Pending::Transactions(waits);
+                    self.session_mut(session).pending = Pending::Transactions(Box::new(waits));
                     Flow::Blocked
                 }
             };

@@ -52,7 +52,7 @@ impl<P: Clone + Default> Backends<P> {
                 self.set(session, local, guc, value);
                 if block == Block::None {
                     let this = self.session_mut(session);
-                    this.settings = this.lasting;
+                    this.keep_settings();
                     this.settings_before.clear();
                 }
                 Ok(CommandTag::SET)

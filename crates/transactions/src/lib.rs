@@ -84,6 +84,7 @@ mod effects;
 mod error;
 mod extent;
 mod heap;
+mod list;
 mod range;
 mod range_op;
 mod row_op;

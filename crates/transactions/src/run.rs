@@ -21,13 +21,13 @@ impl<P: Clone + Default> Backends<P> {
     pub fn start(&mut self, now: Nanos, session: SessionId, statement: Statement<P>, fx: &mut Effects) {
         let this = self.session_mut(session);
         if let Some(error) = &this.gone {
-            return fx.complete(session, Err(error.clone()));
+            return fx.complete(session, Err((**error).clone()));
         }
         if !matches!(this.running, Running::None) {
             debug_assert!(false, "{session} was sent a statement while it is at another");
             return;
         }
-        this.timers.deadline[TimerKind::IdleInTransaction as usize] = Nanos::MAX;
+        this.timers.clear(TimerKind::IdleInTransaction);
         self.heap.now = now;
         self.prune_now_and_then();
         let timeout = self.session(session).settings.statement_timeout;
@@ -113,7 +113,7 @@ impl<P: Clone + Default> Backends<P> {
                 self.flow(now, session, flow, fx);
             }
             Pending::Transactions(waits) => {
-                let flow = self.wait_for_transactions(now, session, waits, fx);
+                let flow = self.wait_for_transactions(now, session, *waits, fx);
                 self.flow(now, session, flow, fx);
             }
         }

@@ -6,8 +6,9 @@ use lock_table::{HoldId, LockMode, LockTag, RelationId, RowKey, Scope, SessionId
 use sim_clock::Nanos;
 
 use crate::heap::{Csn, Touched, TupleId};
+use crate::list::List;
 use crate::row_op::RowOp;
-use crate::timer::TimerKind;
+use crate::timer::Timers;
 use crate::{Guc, Isolation, Program, SessionSettings, SqlError, Stepper};
 
 /// The state letter of a session, as `pg_stat_activity.state` and the transaction status tell it.
@@ -72,7 +73,7 @@ pub(crate) enum Pending<P> {
     /// A transaction is to end.
     Transaction(Xid),
     /// Transactions are to end one after the other, from the last of the list to its first.
-    Transactions(VirtualWaits),
+    Transactions(Box<VirtualWaits>),
 }
 
 /// The transactions that a CONCURRENTLY command waits for.
@@ -136,32 +137,26 @@ pub(crate) struct SessionLock {
     pub(crate) count: u32,
 }
 
-/// The deadlines of a session and the timers that stand for them, see [`crate::Timer`].
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Timers {
-    pub(crate) deadline: [Nanos; TimerKind::COUNT],
-    pub(crate) armed: [Nanos; TimerKind::COUNT],
-    pub(crate) generation: [u32; TimerKind::COUNT],
-}
-
 /// One backend.
 pub(crate) struct Session<P> {
-    pub(crate) settings: SessionSettings,
+    /// What it was opened with.
+    pub(crate) initial: Rc<SessionSettings>,
+    pub(crate) settings: Rc<SessionSettings>,
     /// The settings as they will be after a commit: what SET LOCAL changed is as before.
-    pub(crate) lasting: SessionSettings,
+    pub(crate) lasting: Rc<SessionSettings>,
     /// Why the connection is gone, to be told when it is used next.
-    pub(crate) gone: Option<SqlError>,
+    pub(crate) gone: Option<Box<SqlError>>,
     pub(crate) block: Block,
     pub(crate) isolation: Isolation,
     /// Whether a transaction is under way, and the number of the latest one.
     pub(crate) in_transaction: bool,
     pub(crate) local_transaction: u32,
     pub(crate) xid: Option<Xid>,
-    pub(crate) savepoints: Vec<Savepoint>,
+    pub(crate) savepoints: List<Savepoint>,
     /// What is to be done at the end of the whole transaction.
-    pub(crate) at_end: Vec<Box<dyn TransactionHook>>,
+    pub(crate) at_end: List<Box<dyn TransactionHook>>,
     /// The ids of released savepoints.
-    pub(crate) sub_xids: Vec<Xid>,
+    pub(crate) sub_xids: List<Xid>,
     /// What is seen of the data; kept by the whole transaction in repeatable read.
     pub(crate) snapshot: Option<Csn>,
     /// The snapshot of the last step that took one, for those who wait for older ones.
@@ -184,28 +179,29 @@ pub(crate) struct Session<P> {
     pub(crate) is_waiting: bool,
     /// The range write that a wait for one of its rows belongs to.
     pub(crate) range: Option<Box<crate::range_op::RangeOp>>,
-    pub(crate) acquired: Vec<Acquired>,
-    pub(crate) session_locks: Vec<SessionLock>,
+    pub(crate) acquired: List<Acquired>,
+    pub(crate) session_locks: List<SessionLock>,
     pub(crate) touched: Vec<Touched>,
-    pub(crate) undo: Vec<Undo<P>>,
-    pub(crate) settings_before: Vec<SettingBefore>,
+    pub(crate) undo: List<Undo<P>>,
+    pub(crate) settings_before: List<SettingBefore>,
     pub(crate) timers: Timers,
 }
 
 impl<P> Session<P> {
-    pub(crate) fn new(settings: SessionSettings) -> Self {
+    pub(crate) fn new(settings: Rc<SessionSettings>) -> Self {
         Self {
+            initial: Rc::clone(&settings),
+            lasting: Rc::clone(&settings),
             settings,
-            lasting: settings,
             gone: None,
             block: Block::None,
             isolation: Isolation::ReadCommitted,
             in_transaction: false,
             local_transaction: 0,
             xid: None,
-            savepoints: Vec::new(),
-            at_end: Vec::new(),
-            sub_xids: Vec::new(),
+            savepoints: List::default(),
+            at_end: List::default(),
+            sub_xids: List::default(),
             snapshot: None,
             reference_snapshot: Csn::FIRST,
             holds_xmin: false,
@@ -220,16 +216,12 @@ impl<P> Session<P> {
             pending: Pending::Next,
             is_waiting: false,
             range: None,
-            acquired: Vec::new(),
-            session_locks: Vec::new(),
+            acquired: List::default(),
+            session_locks: List::default(),
             touched: Vec::new(),
-            undo: Vec::new(),
-            settings_before: Vec::new(),
-            timers: Timers {
-                deadline: [Nanos::MAX; TimerKind::COUNT],
-                armed: [Nanos::MAX; TimerKind::COUNT],
-                generation: [0; TimerKind::COUNT],
-            },
+            undo: List::default(),
+            settings_before: List::default(),
+            timers: Timers::default(),
         }
     }
 
@@ -250,6 +242,13 @@ impl<P> Session<P> {
         self.is_vacuum = false;
     }
 
+    /// What SET LOCAL changed is as it was before.
+    pub(crate) fn keep_settings(&mut self) {
+        if !Rc::ptr_eq(&self.settings, &self.lasting) {
+            self.settings = Rc::clone(&self.lasting);
+        }
+    }
+
     /// The transaction id that rows are marked with now: the innermost subtransaction's, if it has one.
     pub(crate) fn current_xid(&self) -> Option<Xid> {
         self.savepoints.last().map_or(self.xid, |savepoint| savepoint.xid)
@@ -265,7 +264,7 @@ impl<P> Session<P> {
             Xid::new(*last, session)
         };
         let mut xid = *self.xid.get_or_insert_with(&mut next);
-        for savepoint in &mut self.savepoints {
+        for savepoint in self.savepoints.iter_mut() {
             xid = *savepoint.xid.get_or_insert_with(&mut next);
         }
         xid

@@ -182,12 +182,11 @@ impl<P: Clone + Default> Backends<P> {
 
     fn unlock_all_advisory(&mut self, session: SessionId, fx: &mut Effects) -> Flow<P> {
         let this = self.session_mut(session);
-        let (advisory, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut this.session_locks)
-            .into_iter()
-            .partition(|lock| matches!(lock.tag, LockTag::Advisory(_)));
-        this.session_locks = advisory;
+        let (advisory, kept): (Vec<_>, Vec<_>) =
+            this.session_locks.take().into_iter().partition(|lock| matches!(lock.tag, LockTag::Advisory(_)));
+        this.session_locks = advisory.into();
         self.release_session_locks(session, fx);
-        self.session_mut(session).session_locks = kept;
+        self.session_mut(session).session_locks = kept.into();
         Flow::Outcome(StepOutcome::Done)
     }
 

@@ -13,12 +13,8 @@ impl<P: Clone + Default> Backends<P> {
         let (session, kind) = (timer.session(), timer.kind());
         let Some(this) = self.sessions.get_mut(session.index()) else { return };
         let timers = &mut this.timers;
-        if timers.generation[kind as usize] != timer.generation() || timers.armed[kind as usize] > now {
-            return;
-        }
-        timers.armed[kind as usize] = Nanos::MAX;
+        let Some(deadline) = timers.goes_off(now, kind, timer.generation()) else { return };
         self.heap.now = now;
-        let deadline = timers.deadline[kind as usize];
         if deadline > now {
             if deadline < Nanos::MAX {
                 self.set_deadline(session, kind, deadline, fx);
@@ -33,8 +29,7 @@ impl<P: Clone + Default> Backends<P> {
         // Of timeouts that are due in the same instant, the deadlock check comes first, as `ProcSleep` looks
         // for deadlocks before it looks for interrupts, and the statement's before the wait's, as it began
         // earlier (fact `timeouts.both_equal_300`).
-        let also_due =
-            |this: &Self, kind: TimerKind| this.session(session).timers.deadline[kind as usize] <= now;
+        let also_due = |this: &Self, kind: TimerKind| this.session(session).timers.get(kind).deadline <= now;
         if kind != TimerKind::Deadlock && also_due(self, TimerKind::Deadlock) {
             self.deadlock_timeout(now, session, fx);
             if !also_due(self, kind) {
@@ -45,7 +40,7 @@ impl<P: Clone + Default> Backends<P> {
             TimerKind::Lock if also_due(self, TimerKind::Statement) => TimerKind::Statement,
             kind => kind,
         };
-        self.session_mut(session).timers.deadline[kind as usize] = Nanos::MAX;
+        self.session_mut(session).timers.clear(kind);
         match kind {
             TimerKind::Work => self.resume(now, session, fx),
             TimerKind::Deadlock => self.deadlock_timeout(now, session, fx),
@@ -74,7 +69,7 @@ impl<P: Clone + Default> Backends<P> {
 
     /// The one deadlock check of a wait (`CheckDeadLock` in `proc.c`).
     fn deadlock_timeout(&mut self, now: Nanos, session: SessionId, fx: &mut Effects) {
-        self.session_mut(session).timers.deadline[TimerKind::Deadlock as usize] = Nanos::MAX;
+        self.session_mut(session).timers.clear(TimerKind::Deadlock);
         let Some((tag, mode)) = self.table.waits_for(session) else { return };
         let state = self.table.check_deadlock(session, &mut self.newly_woken);
         self.queue_woken();
@@ -97,17 +92,13 @@ impl<P: Clone + Default> Backends<P> {
 
     /// Sets a deadline. A timer that is set already and fires no later will do.
     pub(crate) fn set_deadline(&mut self, session: SessionId, kind: TimerKind, at: Nanos, fx: &mut Effects) {
-        let timers = &mut self.session_mut(session).timers;
-        timers.deadline[kind as usize] = at;
-        if timers.armed[kind as usize] > at {
-            timers.armed[kind as usize] = at;
-            timers.generation[kind as usize] = timers.generation[kind as usize].wrapping_add(1);
-            fx.timers.push((at, Timer::new(session, kind, timers.generation[kind as usize])));
+        if let Some(generation) = self.session_mut(session).timers.set(kind, at) {
+            fx.timers.push((at, Timer::new(session, kind, generation)));
         }
     }
 
     pub(crate) fn clear_deadline(&mut self, session: SessionId, kind: TimerKind) {
-        self.session_mut(session).timers.deadline[kind as usize] = Nanos::MAX;
+        self.session_mut(session).timers.clear(kind);
     }
 
     /// A statement has ended and its session waits for the next one.

@@ -1,6 +1,7 @@
 //! Timers: plain numbers that the caller keeps in its queue and hands back when they are due.
 
 use lock_table::SessionId;
+use sim_clock::Nanos;
 
 /// A timer of a session, packed so that a queue entry is two words.
 ///
@@ -58,6 +59,82 @@ impl Timer {
 
     pub(crate) const fn generation(self) -> u32 {
         (self.0 >> (SESSION_BITS + KIND_BITS)) as u32
+    }
+}
+
+/// A deadline, and the timer that stands for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline {
+    pub(crate) deadline: Nanos,
+    armed: Nanos,
+    generation: u32,
+}
+
+impl Deadline {
+    const NONE: Self = Self { deadline: Nanos::MAX, armed: Nanos::MAX, generation: 0 };
+}
+
+/// The deadlines of a session: most have none but that of their work.
+#[derive(Clone, Debug)]
+pub(crate) struct Timers {
+    work: Deadline,
+    timeouts: Option<Box<[Deadline; TimerKind::COUNT]>>,
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Self { work: Deadline::NONE, timeouts: None }
+    }
+}
+
+impl Timers {
+    pub(crate) fn get(&self, kind: TimerKind) -> Deadline {
+        match (kind, &self.timeouts) {
+            (TimerKind::Work, _) => self.work,
+            (_, Some(timeouts)) => timeouts[kind as usize],
+            (_, None) => Deadline::NONE,
+        }
+    }
+
+    /// Sets a deadline; the generation of the timer that is to be set for it, if none is set that fires no later.
+    pub(crate) fn set(&mut self, kind: TimerKind, at: Nanos) -> Option<u32> {
+        let this = match kind {
+            TimerKind::Work => &mut self.work,
+            _ => &mut self.timeouts.get_or_insert_with(|| Box::new([Deadline::NONE; _]))[kind as usize],
+        };
+        this.deadline = at;
+        (this.armed > at).then(|| {
+            this.armed = at;
+            this.generation = this.generation.wrapping_add(1);
+            this.generation
+        })
+    }
+
+    /// A timer is due: the deadline that it stands for, or nothing if it has been overtaken.
+    pub(crate) fn goes_off(&mut self, now: Nanos, kind: TimerKind, generation: u32) -> Option<Nanos> {
+        let this = self.known(kind)?;
+        if this.generation != generation || this.armed > now {
+            return None;
+        }
+        this.armed = Nanos::MAX;
+        Some(this.deadline)
+    }
+
+    pub(crate) fn clear(&mut self, kind: TimerKind) {
+        if let Some(this) = self.known(kind) {
+            this.deadline = Nanos::MAX;
+        }
+    }
+
+    pub(crate) fn clear_all(&mut self) {
+        TimerKind::ALL.into_iter().for_each(|kind| self.clear(kind));
+    }
+
+    fn known(&mut self, kind: TimerKind) -> Option<&mut Deadline> {
+        match kind {
+            TimerKind::Work => Some(&mut self.work),
+            _ => self.timeouts.as_mut().map(|timeouts| &mut timeouts[kind as usize]),
+        }
     }
 }
 

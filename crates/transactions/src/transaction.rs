@@ -1,5 +1,7 @@
 //! Transactions and their parts: beginning, committing, failing, savepoints, settings that roll back.
 
+use std::rc::Rc;
+
 use lock_table::{LockMode, LockTag, RelationId, RowKey, Scope, SessionId, Xid};
 use sim_clock::Nanos;
 
@@ -39,7 +41,7 @@ impl<P: Clone + Default> Backends<P> {
         let csn = self.last_commit;
         self.settle_rows(session, 0, Some(csn), |_| true);
         if !self.session(session).undo.is_empty() {
-            for undo in std::mem::take(&mut self.session_mut(session).undo) {
+            for undo in self.session_mut(session).undo.take() {
                 match undo {
                     Undo::Rows(saved) => self.heap.forget(saved),
                     Undo::Hook(hook) => hook.end(true),
@@ -48,7 +50,7 @@ impl<P: Clone + Default> Backends<P> {
         }
         self.tell_the_end(session, Some(csn));
         let this = self.session_mut(session);
-        this.settings = this.lasting;
+        this.keep_settings();
         self.end_transaction(session, EventKind::Committed, fx);
     }
 
@@ -69,7 +71,7 @@ impl<P: Clone + Default> Backends<P> {
             return;
         }
         let end = TransactionEnd { commit: commit.map(|csn| csn.0), next_xid: self.last_xid + 1 };
-        for hook in std::mem::take(&mut self.session_mut(session).at_end) {
+        for hook in self.session_mut(session).at_end.take() {
             hook.end_of_transaction(end);
         }
     }
@@ -96,7 +98,7 @@ impl<P: Clone + Default> Backends<P> {
 
     /// Gives back what outlives transactions: the session is gone.
     pub(crate) fn release_session_locks(&mut self, session: SessionId, fx: &mut Effects) {
-        for lock in std::mem::take(&mut self.session_mut(session).session_locks) {
+        for lock in self.session_mut(session).session_locks.take() {
             if let Some(hold) = self.table.hold_on(session, lock.tag) {
                 fx.push(session, EventKind::Released, lock.mode, lock.tag);
                 self.table.release(hold, lock.mode, Scope::Session, &mut self.newly_woken);
@@ -139,17 +141,17 @@ impl<P: Clone + Default> Backends<P> {
         }
         let is_advisory = |tag: LockTag| matches!(tag, LockTag::Advisory(_));
         let (kept, command): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut this.session_locks).into_iter().partition(|lock| is_advisory(lock.tag));
-        this.session_locks = command;
+            this.session_locks.take().into_iter().partition(|lock| is_advisory(lock.tag));
+        this.session_locks = command.into();
         self.release_session_locks(session, fx);
-        self.session_mut(session).session_locks = kept;
+        self.session_mut(session).session_locks = kept.into();
     }
 
     /// Forgets the running statement, and what it holds for its own purposes only.
     pub(crate) fn drop_statement(&mut self, session: SessionId, fx: &mut Effects) {
         let this = self.session_mut(session);
         this.running = Running::None;
-        this.timers.deadline[TimerKind::Work as usize] = Nanos::MAX;
+        this.timers.clear(TimerKind::Work);
         this.range = None;
         let pending = std::mem::replace(&mut this.pending, Pending::Next);
         if let Pending::Row(op) = pending {
@@ -280,8 +282,8 @@ impl<P: Clone + Default> Backends<P> {
     fn restore_settings(&mut self, session: SessionId, mark: usize) {
         let this = self.session_mut(session);
         for before in this.settings_before.split_off(mark).into_iter().rev() {
-            this.settings.set(before.guc, before.current);
-            this.lasting.set(before.guc, before.lasting);
+            Rc::make_mut(&mut this.settings).set(before.guc, before.current);
+            Rc::make_mut(&mut this.lasting).set(before.guc, before.lasting);
         }
     }
 
@@ -289,9 +291,9 @@ impl<P: Clone + Default> Backends<P> {
         let this = self.session_mut(session);
         let (current, lasting) = (this.settings.get(guc), this.lasting.get(guc));
         this.settings_before.push(crate::session::SettingBefore { guc, current, lasting });
-        this.settings.set(guc, value);
+        Rc::make_mut(&mut this.settings).set(guc, value);
         if !local {
-            this.lasting.set(guc, value);
+            Rc::make_mut(&mut this.lasting).set(guc, value);
         }
     }
 

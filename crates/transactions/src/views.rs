@@ -60,7 +60,13 @@ impl<P: Clone + Default> Backends<P> {
     /// Why the session's connection is gone, if it is.
     #[must_use]
     pub fn gone(&self, session: SessionId) -> Option<&SqlError> {
-        self.session(session).gone.as_ref()
+        self.session(session).gone.as_deref()
+    }
+
+    /// What the session was opened with.
+    #[must_use]
+    pub fn initial_settings(&self, session: SessionId) -> &SessionSettings {
+        &self.session(session).initial
     }
 
     /// The session's settings as they are now.

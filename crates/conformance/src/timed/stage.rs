@@ -72,7 +72,7 @@ pub(super) fn perform(
     for (sql, work) in &durations.migration {
         manager = manager.with_measured(sql, *work);
     }
-    let mut players = vec![Player::Server(manager)];
+    let mut players = vec![Player::Server(Box::new(manager))];
     players.append(&mut stage.players);
 
     let log = Rc::new(RefCell::new(Log::new(&recording.input.arrivals)));

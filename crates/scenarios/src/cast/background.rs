@@ -1,5 +1,7 @@
 //! The sessions beside the applications.
 
+use std::collections::BTreeMap;
+
 use schema_rules::catalog::{Catalog, RelationSize};
 use schema_rules::cost::CostModel;
 use schema_rules::effects::{Work, WorkKind};
@@ -8,7 +10,7 @@ use sim_clock::{Nanos, Scheduler, Seed};
 use transactions::{BackendRole, SessionSettings};
 
 use super::{Cast, SERVER, with_settings};
-use crate::model::{BackgroundSpec, BackgroundWork, DumpedTable, Scenario, StatementSpec};
+use crate::model::{BackgroundSpec, BackgroundWork, DumpedTable, Scenario, StatementSpec, TableSpec};
 use crate::units::Span;
 
 /// When a worker that had to give way comes again: `autovacuum_naptime`, 1 min by default (manual, section 19.10).
@@ -23,6 +25,9 @@ const PAGE: u64 = 8_192;
 
 impl<R> Cast<R> {
     pub(super) fn add_background(&mut self, scenario: &Scenario, scheduler: &mut Scheduler<Event>) {
+        if scenario.background.is_empty() {
+            return;
+        }
         let sizes = Sizes::of(self.database.catalog(), scenario);
         for spec in &scenario.background {
             let script = spec.script(&sizes.dumped(), |table| sizes.vacuum(table));
@@ -91,6 +96,16 @@ fn repetition(spec: &BackgroundSpec) -> Repetition {
     }
 }
 
+/// The scenario's tables by their names without a schema, those of one name in the scenario's order.
+fn specs_by_name(scenario: &Scenario) -> BTreeMap<&str, Vec<&TableSpec>> {
+    let mut specs: BTreeMap<&str, Vec<&TableSpec>> = BTreeMap::new();
+    for spec in &scenario.tables {
+        let name = spec.name.split_once('.').map_or(spec.name.as_str(), |(_, name)| name);
+        specs.entry(name).or_default().push(spec);
+    }
+    specs
+}
+
 /// How big the tables are, by the scenario; those that it does not name are empty.
 struct Sizes<'s> {
     scenario: &'s Scenario,
@@ -101,8 +116,10 @@ struct Sizes<'s> {
 impl<'s> Sizes<'s> {
     fn of(mut catalog: Catalog, scenario: &'s Scenario) -> Self {
         let tables: Vec<_> = catalog.relations().filter(|one| one.is_table()).cloned().collect();
+        let specs = specs_by_name(scenario);
         for table in tables {
-            let spec = scenario.tables.iter().find(|one| one.is_called(&table.schema, &table.name));
+            let named = specs.get(&*table.name).map_or(&[][..], Vec::as_slice);
+            let spec = named.iter().find(|one| one.is_called(&table.schema, &table.name));
             let rows = spec.map_or(0, |one| one.rows);
             let bytes = spec.and_then(|one| one.bytes).map_or(0, |size| size.0);
             catalog.set_size(table.id, RelationSize { rows, bytes });

@@ -1,5 +1,7 @@
 //! Names that nothing bears, and names that several bear.
 
+use std::collections::BTreeSet;
+
 use super::{Problems, applications, below, way};
 use crate::load::{Step, one_of};
 use crate::model::{ApplicationSpec, Scenario};
@@ -107,15 +109,11 @@ fn application_named<'s>(
 
 /// Names in a list that an earlier entry bears.
 fn twice<'n>(problems: &mut Problems, way: &[Step], names: impl Iterator<Item = &'n str>) {
-    let mut known: Vec<&str> = Vec::new();
+    let mut known: BTreeSet<&str> = BTreeSet::new();
     for (at, name) in names.enumerate() {
-        let what = format!("{name:?} stands here twice");
-        problems.add_if(
-            known.contains(&name),
-            below(way, way![at, "name"]),
-            what,
-            "give each a name of its own",
-        );
-        known.push(name);
+        if !known.insert(name) {
+            let what = format!("{name:?} stands here twice");
+            problems.add(below(way, way![at, "name"]), what, "give each a name of its own");
+        }
     }
 }

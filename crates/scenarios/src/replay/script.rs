@@ -131,7 +131,7 @@ impl Scripts {
             at: Nanos::from_micros(record.at_us),
             request,
             keys: sim_actors::Keys::new(),
-            recorded: Some(Recorded::Texts(texts.into())),
+            recorded: Some(Recorded::Texts(Rc::new(texts))),
         })
     }
 

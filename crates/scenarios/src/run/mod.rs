@@ -6,7 +6,6 @@
 //! ```
 
 mod collect;
-mod histogram;
 mod seeds;
 mod sight;
 mod story;
@@ -92,21 +91,23 @@ pub fn run_before(loaded: &Loaded, mode: RunMode, onlooker: Onlooker) -> Result<
     cast.players.push(Player::Coordinator(coordinating.connecting_with(cast.settings)));
     scheduler.set_timer(starts, coordinator, 0);
 
-    let mut names = cast.names.clone();
-    names.push("migration".to_owned());
+    let own = std::iter::once("migration".to_owned());
+    let names: Rc<[String]> = cast.names.iter().cloned().chain(own).collect();
     let (texts, told) = (Rc::new(std::mem::take(&mut cast.texts)), std::mem::take(&mut cast.told));
     cast.witness = watching.map(|observer| sight::witness(observer, Rc::clone(&texts)));
     let (kinds, instances) = (request_kinds(scenario), cast.instances.clone());
     let recorded = loaded.trace.as_ref().map_or(0, |trace| trace.classes.len());
     let (owners, scripts) = (cast.clients.clone(), std::mem::take(&mut cast.scripts));
-    let collector = Collector::new(kinds.len() + recorded, owners, scripts, cast.refused);
+    let classes = kinds.len() + recorded;
+    let collector = Collector::new(classes, Rc::clone(&names), owners, scripts, cast.refused);
     let collector = Rc::new(RefCell::new(collector));
-    let (taking, actors) = (Rc::clone(&collector), names.clone());
+    let (taking, actors) = (Rc::clone(&collector), Rc::clone(&names));
     scheduler.log.observe(Box::new(move |at, actor: ActorId, event: &Event| {
-        let name = actors.get(actor.0 as usize).map_or("", String::as_str);
-        taking.borrow_mut().take(at, actor, name, event);
+        if collect::is_collected(event) {
+            taking.borrow_mut().take(at, actor, event);
+        }
         if let Some(observer) = &observer {
-            observer(at, name, event);
+            observer(at, actors.get(actor.0 as usize).map_or("", String::as_str), event);
         }
     }));
     if let Some(gate) = goes_on {
@@ -149,7 +150,7 @@ struct Stage<'a> {
     /// Whose each session is, by number.
     sessions: Vec<(String, ActorId)>,
     /// The actors' names.
-    names: Vec<String>,
+    names: Rc<[String]>,
     /// What arrives.
     kinds: Vec<RequestKind>,
     /// The instances of all applications.
@@ -198,7 +199,7 @@ fn report(stage: &Stage<'_>, collector: &mut Collector, players: Players) -> Rep
             Player::Server(mut server) => {
                 watch = server.take_watch().unwrap_or_default();
                 let (database, _) = server.into_parts();
-                waits = waits::lock_waits(&database, &collector.waits);
+                waits = waits::lock_waits(&database, &collector.locks.waits);
             }
             Player::Coordinator(mut coordinator) => {
                 outcome = coordinator.take_outcome();
@@ -261,9 +262,9 @@ fn report(stage: &Stage<'_>, collector: &mut Collector, players: Players) -> Rep
 fn pools(stage: &Stage<'_>, collector: &Collector) -> Vec<PoolUse> {
     let size = |actor: ActorId| stage.application_of(actor).map_or(0, |application| application.pool_size);
     let span = u128::from(stage.end.0.max(1));
-    let of = |(actor, pool): (&ActorId, &collect::PoolTally)| PoolUse {
+    let of = |(actor, pool): (ActorId, &collect::PoolTally)| PoolUse {
         instance: stage.names.get(actor.0 as usize).cloned().unwrap_or_default(),
-        size: size(*actor),
+        size: size(actor),
         mean_in_use: mean(pool.used, span),
         peak_in_use: pool.peak_in_use,
         peak_queue: pool.peak_queue,

@@ -98,9 +98,9 @@ pub(super) fn tell(stage: &Stage<'_>, collector: &Collector, watch: &WaitWatch) 
 /// waited is shared out as the waits of its connections are.
 fn blame(stage: &Stage<'_>, collector: &Collector, watch: &WaitWatch) -> Vec<Blame> {
     let mut waited: BTreeMap<(String, String), f64> = BTreeMap::new();
-    for (actor, pool) in &collector.pools {
+    for (actor, pool) in collector.pools.iter() {
         let own =
-            |session: SessionId| stage.sessions.get(session.0 as usize).is_some_and(|one| one.1 == *actor);
+            |session: SessionId| stage.sessions.get(session.0 as usize).is_some_and(|one| one.1 == actor);
         let of_pool: Vec<(&Root, Nanos)> =
             watch.blame.iter().filter(|entry| own(entry.0.1)).map(|entry| (&entry.0.0, *entry.1)).collect();
         let in_locks: f64 = of_pool.iter().map(|entry| entry.1.as_secs_f64()).sum();

@@ -116,21 +116,21 @@ impl Catalog {
     }
 
     /// The type at the bottom of a pile of domains.
-    pub fn base_type(&self, data_type: &ColumnType) -> ColumnType {
-        let mut current = data_type.clone();
+    pub fn base_type<'t>(&'t self, data_type: &'t ColumnType) -> &'t ColumnType {
+        let mut current = data_type;
         while let TypeId::User(oid) = current.id
             && !current.array
             && let Some(def) = self.type_def(oid)
             && let super::TypeKind::Domain(domain) = &def.kind
         {
-            current = domain.base.clone();
+            current = &domain.base;
         }
         current
     }
 
     /// Whether a type is a domain, or stands on one, that has constraints (`DomainHasConstraints`).
     pub fn has_domain_constraints(&self, data_type: &ColumnType) -> bool {
-        let mut current = data_type.clone();
+        let mut current = data_type;
         while let TypeId::User(oid) = current.id
             && !current.array
             && let Some(def) = self.type_def(oid)
@@ -139,7 +139,7 @@ impl Catalog {
             if domain.not_null || !domain.checks.is_empty() {
                 return true;
             }
-            current = domain.base.clone();
+            current = &domain.base;
         }
         false
     }

@@ -12,7 +12,7 @@ use transactions::{
     RowLockStrength, ServerSettings, SessionSettings, Statement, Timer, WaitPolicy,
 };
 
-use crate::kernel::{Kernel, Kind, Order, Out};
+use crate::kernel::{Kernel, Kind, Order};
 
 /// What a client asks for.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +40,7 @@ pub(crate) enum Logged {
 }
 
 impl Traced for Logged {
+    #[inline]
     fn trace(&self, hash: &mut TraceHash) {
         match self {
             Self::Kernel(kind, session, table, row) => {
@@ -52,21 +53,18 @@ impl Traced for Logged {
     }
 }
 
-/// What a call brought about.
-#[derive(Default)]
-pub(crate) struct Brought {
-    pub(crate) timers: Vec<(Nanos, u64)>,
-    pub(crate) events: Vec<Logged>,
-    pub(crate) done: Vec<SessionId>,
-    out: Out,
-    effects: Effects,
+/// Who is told what a call brings about, as it happens.
+pub(crate) trait Answers {
+    fn timer(&mut self, at: Nanos, timer: u64);
+    fn log(&mut self, event: Logged);
+    fn done(&mut self, session: SessionId);
 }
 
 /// A database for the workload.
 pub(crate) trait Engine {
     fn connect(&mut self, is_migration: bool) -> SessionId;
-    fn start(&mut self, now: Nanos, session: SessionId, ask: Ask, order: Order, to: &mut Brought);
-    fn fire(&mut self, now: Nanos, timer: u64, to: &mut Brought);
+    fn start(&mut self, now: Nanos, session: SessionId, ask: Ask, order: Order, to: &mut impl Answers);
+    fn fire(&mut self, now: Nanos, timer: u64, to: &mut impl Answers);
 }
 
 impl Engine for Kernel {
@@ -74,30 +72,12 @@ impl Engine for Kernel {
         Self::connect(self)
     }
 
-    fn start(&mut self, now: Nanos, session: SessionId, _: Ask, order: Order, to: &mut Brought) {
-        Self::start(self, now, session, order, &mut to.out);
-        to.take_out();
+    fn start(&mut self, now: Nanos, session: SessionId, _: Ask, order: Order, to: &mut impl Answers) {
+        Self::start(self, now, session, order, to);
     }
 
-    fn fire(&mut self, now: Nanos, timer: u64, to: &mut Brought) {
-        Self::fire(self, now, timer, &mut to.out);
-        to.take_out();
-    }
-}
-
-impl Brought {
-    fn take_out(&mut self) {
-        self.timers.append(&mut self.out.timers);
-        self.done.append(&mut self.out.done);
-        let events = self.out.events.drain(..);
-        self.events
-            .extend(events.map(|(kind, session, table, row)| Logged::Kernel(kind, session, table, row)));
-    }
-
-    fn take_effects(&mut self) {
-        self.timers.extend(self.effects.timers.drain(..).map(|(at, timer)| (at, timer.0)));
-        self.done.extend(self.effects.completions.drain(..).map(|completion| completion.session));
-        self.events.extend(self.effects.events.drain(..).map(Logged::Server));
+    fn fire(&mut self, now: Nanos, timer: u64, to: &mut impl Answers) {
+        Self::fire(self, now, timer, to);
     }
 }
 
@@ -107,12 +87,25 @@ pub(crate) struct Server {
     /// By table: a migration's statement; then whole statements, table locks and row locks, for readers and for
     /// writers.
     programs: Vec<[Rc<Program>; 7]>,
+    effects: Effects,
 }
 
 impl Server {
     pub(crate) fn new(tables: u32) -> Self {
         let programs = (0..tables).map(|table| programs(RelationId(table))).collect();
-        Self { backends: Backends::new(ServerSettings::default()), programs }
+        Self { backends: Backends::new(ServerSettings::default()), programs, effects: Effects::default() }
+    }
+
+    fn tell(&mut self, to: &mut impl Answers) {
+        for (at, timer) in self.effects.timers.drain(..) {
+            to.timer(at, timer.0);
+        }
+        for event in self.effects.events.drain(..) {
+            to.log(Logged::Server(event));
+        }
+        for completion in self.effects.completions.drain(..) {
+            to.done(completion.session);
+        }
     }
 }
 
@@ -140,7 +133,7 @@ impl Engine for Server {
         self.backends.connect(Nanos::ZERO, SessionSettings { lock_timeout, ..SessionSettings::default() })
     }
 
-    fn start(&mut self, now: Nanos, session: SessionId, ask: Ask, order: Order, to: &mut Brought) {
+    fn start(&mut self, now: Nanos, session: SessionId, ask: Ask, order: Order, to: &mut impl Answers) {
         let which = match ask {
             _ if order.is_migration => Some(0),
             Ask::Statement => Some(1),
@@ -157,12 +150,12 @@ impl Engine for Server {
             (None, Ask::Commit) => Statement::Commit,
             (None, _) => Statement::Begin { isolation: Isolation::ReadCommitted },
         };
-        self.backends.start(now, session, statement, &mut to.effects);
-        to.take_effects();
+        self.backends.start(now, session, statement, &mut self.effects);
+        self.tell(to);
     }
 
-    fn fire(&mut self, now: Nanos, timer: u64, to: &mut Brought) {
-        self.backends.fire(now, Timer(timer), &mut to.effects);
-        to.take_effects();
+    fn fire(&mut self, now: Nanos, timer: u64, to: &mut impl Answers) {
+        self.backends.fire(now, Timer(timer), &mut self.effects);
+        self.tell(to);
     }
 }

@@ -4,8 +4,10 @@
 //! over the lock table costs. Whoever runs it (a loop, actors, another simulator) does the same work.
 
 use lock_table::{LockMode, LockTable, LockTag, RelationId, Request, RowKey, Scope, SessionId};
-use rustc_hash::FxHashMap;
 use sim_clock::Nanos;
+
+use crate::engine::{Answers, Logged};
+use crate::rows::{LockedRows, Row};
 
 /// What a session asks for in one statement.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,28 +30,20 @@ pub(crate) enum Kind {
     TimedOut,
 }
 
-/// What a call brought about.
-#[derive(Debug, Default)]
-pub(crate) struct Out {
-    pub(crate) timers: Vec<(Nanos, u64)>,
-    pub(crate) events: Vec<(Kind, SessionId, u32, RowKey)>,
-    pub(crate) done: Vec<SessionId>,
-}
-
 #[derive(Clone, Copy, Debug, Default)]
 struct Session {
     order: Order,
     /// Numbers its statements: a timer of an earlier one is stale.
     number: u32,
     has_table: bool,
-    locked: Option<(u32, RowKey)>,
+    locked: Option<Row>,
 }
 
 /// The lock table and what little there is around it.
 #[derive(Debug, Default)]
 pub(crate) struct Kernel {
     table: LockTable,
-    rows: FxHashMap<(u32, RowKey), SessionId>,
+    rows: LockedRows,
     sessions: Vec<Session>,
     woken: Vec<SessionId>,
 }
@@ -66,6 +60,7 @@ impl Kernel {
         let session = SessionId(u32::try_from(self.sessions.len()).unwrap());
         self.sessions.push(Session::default());
         self.table.add_session(session);
+        self.rows.make_room(self.sessions.len());
         session
     }
 
@@ -73,7 +68,7 @@ impl Kernel {
         u64::from(self.sessions[session.index()].number) << 32 | kind | u64::from(session.0)
     }
 
-    pub(crate) fn start(&mut self, now: Nanos, session: SessionId, order: Order, out: &mut Out) {
+    pub(crate) fn start(&mut self, now: Nanos, session: SessionId, order: Order, out: &mut impl Answers) {
         let this = &mut self.sessions[session.index()];
         *this = Session { order, number: this.number.wrapping_add(1), has_table: false, locked: None };
         let mode = match order {
@@ -94,14 +89,15 @@ impl Kernel {
         session: SessionId,
         tag: LockTag,
         mode: LockMode,
-        out: &mut Out,
+        out: &mut impl Answers,
     ) -> bool {
         match self.table.request(session, tag, mode, Scope::Transaction, true) {
             Request::Queued(_) => {
-                out.events.push((Kind::Waits, session, self.sessions[session.index()].order.table, 0));
-                out.timers.push((now + DEADLOCK_TIMEOUT, self.timer(session, DEADLOCK)));
-                if self.sessions[session.index()].order.is_migration {
-                    out.timers.push((now + MIGRATION_LIMIT, self.timer(session, LOCK_TIMEOUT)));
+                let order = self.sessions[session.index()].order;
+                out.log(Logged::Kernel(Kind::Waits, session, order.table, 0));
+                out.timer(now + DEADLOCK_TIMEOUT, self.timer(session, DEADLOCK));
+                if order.is_migration {
+                    out.timer(now + MIGRATION_LIMIT, self.timer(session, LOCK_TIMEOUT));
                 }
                 false
             }
@@ -110,14 +106,15 @@ impl Kernel {
     }
 
     /// The session has what it last waited for.
-    fn go_on(&mut self, now: Nanos, session: SessionId, out: &mut Out) {
-        let Session { order, has_table, .. } = self.sessions[session.index()];
-        if !has_table {
-            self.sessions[session.index()].has_table = true;
-            out.events.push((Kind::Granted, session, order.table, 0));
+    fn go_on(&mut self, now: Nanos, session: SessionId, out: &mut impl Answers) {
+        let this = &mut self.sessions[session.index()];
+        let order = this.order;
+        if !std::mem::replace(&mut this.has_table, true) {
+            out.log(Logged::Kernel(Kind::Granted, session, order.table, 0));
         }
         if !order.is_migration {
-            match self.rows.get(&(order.table, order.row)).copied() {
+            let row = Row::new(order.table, order.row);
+            match self.rows.lock(row, session) {
                 Some(holder) => {
                     let local = self.sessions[holder.index()].number;
                     let end = LockTag::VirtualTransaction { session: holder, local };
@@ -127,16 +124,15 @@ impl Kernel {
                     }
                 }
                 None => {
-                    self.rows.insert((order.table, order.row), session);
-                    self.sessions[session.index()].locked = Some((order.table, order.row));
-                    out.events.push((Kind::RowLocked, session, order.table, order.row));
+                    this.locked = Some(row);
+                    out.log(Logged::Kernel(Kind::RowLocked, session, order.table, order.row));
                 }
             }
         }
-        out.timers.push((now + order.work, self.timer(session, WORK)));
+        out.timer(now + order.work, self.timer(session, WORK));
     }
 
-    pub(crate) fn fire(&mut self, now: Nanos, timer: u64, out: &mut Out) {
+    pub(crate) fn fire(&mut self, now: Nanos, timer: u64, out: &mut impl Answers) {
         let session = SessionId(u32::try_from(timer & WHOSE).unwrap());
         if self.sessions[session.index()].number != u32::try_from(timer >> 32).unwrap() {
             return;
@@ -158,14 +154,14 @@ impl Kernel {
         self.woken.clear();
     }
 
-    fn end(&mut self, session: SessionId, kind: Kind, out: &mut Out) {
+    fn end(&mut self, session: SessionId, kind: Kind, out: &mut impl Answers) {
         let this = &mut self.sessions[session.index()];
         this.number = this.number.wrapping_add(1);
-        out.events.push((kind, session, this.order.table, 0));
+        out.log(Logged::Kernel(kind, session, this.order.table, 0));
         if let Some(row) = this.locked.take() {
-            self.rows.remove(&row);
+            self.rows.unlock(row);
         }
         self.table.release_transaction(session, &mut self.woken);
-        out.done.push(session);
+        out.done(session);
     }
 }

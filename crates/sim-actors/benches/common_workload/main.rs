@@ -18,11 +18,13 @@ mod engine;
 mod kernel;
 mod metrics;
 mod players;
+mod rows;
 
 use rustix::time::{ClockId, clock_gettime};
 use sim_actors::RunMode;
 use sim_clock::{Nanos, Scheduler};
 
+use crate::bare::transactions;
 use crate::engine::{Engine, Logged, Server};
 use crate::kernel::Kernel;
 use crate::players::{Level, TABLES, cast};
@@ -92,20 +94,6 @@ fn run<G: Engine + 'static>(engine: G, variant: &Variant, seconds: u64) -> Measu
     }
     let nanos = cpu_nanos() - before;
     Measured { log: (scheduler.log.hash(), scheduler.log.count()), nanos }
-}
-
-/// Transactions: the log of the first variant has one `Committed` for each.
-fn transactions(seconds: u64) -> u64 {
-    use std::{cell::Cell, rc::Rc};
-    let mut scheduler: Scheduler<Logged> = Scheduler::new(Nanos::from_secs(seconds));
-    let players = cast(Kernel::default(), Level::Statements, &mut scheduler);
-    let count = Rc::new(Cell::new(0));
-    let seen = Rc::clone(&count);
-    scheduler.log.observe(Box::new(move |_, _, event| {
-        seen.set(seen.get() + u64::from(matches!(event, Logged::Request { .. })));
-    }));
-    bare::run(players, &mut scheduler);
-    count.get()
 }
 
 fn cpu_nanos() -> u64 {

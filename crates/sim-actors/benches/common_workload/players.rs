@@ -4,7 +4,7 @@
 use lock_table::SessionId;
 use sim_clock::{Actor, ActorId, Context, Nanos, Scheduler, Seed, Stream};
 
-use crate::engine::{Ask, Brought, Engine, Logged};
+use crate::engine::{Answers, Ask, Engine, Logged};
 use crate::kernel::Order;
 
 pub(crate) const INSTANCES: u32 = 8;
@@ -106,7 +106,6 @@ impl Migration {
 pub(crate) struct Desk<G> {
     pub(crate) engine: G,
     pub(crate) clients: Vec<ActorId>,
-    pub(crate) brought: Brought,
 }
 
 #[allow(clippy::large_enum_variant, reason = "ten of them, in one list, never moved")]
@@ -137,21 +136,27 @@ pub(crate) fn cast<G: Engine>(
     clients.push(ActorId(INSTANCES + 1));
     scheduler.set_timer(Nanos::from_secs(1), ActorId(INSTANCES + 1), 0);
     players.push(Player::Migration(session, Migration::default()));
-    players.insert(0, Player::Desk(Desk { engine, clients, brought: Brought::default() }));
+    players.insert(0, Player::Desk(Desk { engine, clients }));
     players
 }
 
-impl<G: Engine> Desk<G> {
-    fn flush(&mut self, cx: &mut Context<'_, Message, Logged>) {
-        for (at, timer) in self.brought.timers.drain(..) {
-            cx.set_timer(at, timer);
-        }
-        for event in self.brought.events.drain(..) {
-            cx.log(event);
-        }
-        for session in self.brought.done.drain(..) {
-            cx.send(self.clients[session.index()], Message::Done { session });
-        }
+/// Where what the server does goes: to the log, the timers and the clients' inboxes.
+struct Counter<'a, 'b> {
+    cx: &'a mut Context<'b, Message, Logged>,
+    clients: &'a [ActorId],
+}
+
+impl Answers for Counter<'_, '_> {
+    fn timer(&mut self, at: Nanos, timer: u64) {
+        self.cx.set_timer(at, timer);
+    }
+
+    fn log(&mut self, event: Logged) {
+        self.cx.log(event);
+    }
+
+    fn done(&mut self, session: SessionId) {
+        self.cx.send(self.clients[session.index()], Message::Done { session });
     }
 }
 
@@ -159,8 +164,7 @@ impl<G: Engine> Actor<Message, Logged> for Player<G> {
     fn on_timer(&mut self, key: u64, cx: &mut Context<'_, Message, Logged>) {
         match self {
             Self::Desk(desk) => {
-                desk.engine.fire(cx.now(), key, &mut desk.brought);
-                desk.flush(cx);
+                desk.engine.fire(cx.now(), key, &mut Counter { cx, clients: &desk.clients });
             }
             Self::Instance(instance) => {
                 let session = SessionId(u32::try_from(key).unwrap());
@@ -178,8 +182,8 @@ impl<G: Engine> Actor<Message, Logged> for Player<G> {
     fn on_message(&mut self, _: ActorId, message: Message, cx: &mut Context<'_, Message, Logged>) {
         match (self, message) {
             (Self::Desk(desk), Message::Run { session, ask, order }) => {
-                desk.engine.start(cx.now(), session, ask, order, &mut desk.brought);
-                desk.flush(cx);
+                let mut counter = Counter { cx, clients: &desk.clients };
+                desk.engine.start(counter.cx.now(), session, ask, order, &mut counter);
             }
             (Self::Instance(instance), Message::Done { session }) => {
                 let (next, latency) = instance.hears(cx.now(), session);

@@ -25,7 +25,7 @@ use health::Health;
 pub use health::{Ejection, HealthCheck};
 use pool::{Pool, Running, Waiting};
 
-use crate::arrivals::SentText;
+use crate::arrivals::{Recorded, SentText};
 use crate::coordinator::attempt::Backoff;
 use crate::event::{Event, Failed};
 use crate::message::{Keys, Message};
@@ -64,6 +64,17 @@ pub struct InstanceSettings {
     pub health_check: Option<HealthCheck>,
     /// When it is taken out because of the requests that fail.
     pub ejection: Option<Ejection>,
+}
+
+impl InstanceSettings {
+    /// The step that a request is at, if it has not come to its end.
+    fn step(&self, version: usize, request: u32, at: usize) -> Option<&Step> {
+        if request == health::CHECK {
+            let check = self.health_check.as_ref()?;
+            return check.step.as_ref().filter(|_| at == 0);
+        }
+        self.versions[version].requests.get(request as usize)?.as_ref()?.steps.get(at)
+    }
 }
 
 /// An application instance.
@@ -131,12 +142,33 @@ impl AppInstance {
         self.version
     }
 
+    /// A request has arrived: it gets a connection, or a place in the queue.
+    fn receive(
+        &mut self,
+        (request, ordinal): (u32, u64),
+        keys: Keys,
+        recorded: Option<Recorded>,
+        cx: &mut Context<'_, Message, Event>,
+    ) {
+        let now = cx.now();
+        if let Some(connection) = self.pool.take_idle() {
+            cx.log(Event::Started { request, waited: Nanos::ZERO, queued: false });
+            self.pool.begin(connection, Running::new(request, ordinal, keys, recorded, now));
+            return self.proceed(connection, cx);
+        }
+        self.queue(Waiting { ordinal, ..Waiting::new(request, keys, recorded, now) }, cx);
+    }
+
     /// Gives a request a connection, or a place in the queue.
-    fn admit(&mut self, mut waiting: Waiting, cx: &mut Context<'_, Message, Event>) -> u64 {
+    fn admit(&mut self, waiting: Waiting, cx: &mut Context<'_, Message, Event>) -> u64 {
         if let Some(connection) = self.pool.take_idle() {
             self.begin(connection, waiting, cx);
             return 0;
         }
+        self.queue(waiting, cx)
+    }
+
+    fn queue(&mut self, mut waiting: Waiting, cx: &mut Context<'_, Message, Event>) -> u64 {
         cx.log(Event::Queued { request: waiting.request });
         waiting.ticket = self.pool.ticket();
         let ticket = waiting.ticket;
@@ -150,66 +182,33 @@ impl AppInstance {
     fn begin(&mut self, connection: usize, waiting: Waiting, cx: &mut Context<'_, Message, Event>) {
         let (waited, queued) = (cx.now() - waiting.queued, waiting.ticket != 0);
         cx.log(Event::Started { request: waiting.request, waited, queued });
-        self.pool.begin(connection, Running::new(waiting));
+        self.pool.begin(connection, Running::of(waiting));
         self.proceed(connection, cx);
-    }
-
-    /// The step that a request is at, if it has not come to its end.
-    fn step(&self, request: u32, at: usize) -> Option<&Step> {
-        if request == health::CHECK {
-            let check = self.settings.health_check.as_ref()?;
-            return check.step.as_ref().filter(|_| at == 0);
-        }
-        self.settings.versions[self.version].requests.get(request as usize)?.as_ref()?.steps.get(at)
     }
 
     /// Sends the connection's next statement, or ends its request.
     fn proceed(&mut self, connection: usize, cx: &mut Context<'_, Message, Event>) {
-        let Some(running) = self.pool.running(connection) else { return };
+        let Some((session, running)) = self.pool.running(connection) else { return };
+        let at = running.at as usize;
         if let Some(texts) = running.texts() {
-            let (texts, at) = (Rc::clone(texts), running.at);
-            return self.replay(connection, texts, at, cx);
+            let own = |text: &SentText| Nanos(text.work.unwrap_or_default().0 * u64::from(text.statements));
+            let Some(own) = texts.get(at).map(own) else {
+                return self.end(connection, None, cx);
+            };
+            let texts = Rc::clone(texts);
+            cx.send(self.settings.server, Message::Replay { session, texts, at });
+            running.own += own;
+            return;
         }
-        let timing = running.timing();
-        let Some(step) = self.step(running.request, running.at) else {
+        let Some(step) = self.settings.step(self.version, running.request, at) else {
             return self.end(connection, None, cx);
         };
-        let work = match timing {
+        let work = match running.timing() {
             Some(timing) => timing.work,
             None => step.service.draw(&mut self.service),
         };
-        // Borrowed anew: drawing the work has used the stream beside the pool.
-        let session = self.pool.session(connection);
-        let Some(step) = self.pool.running(connection).and_then(|one| self.step(one.request, one.at)) else {
-            return;
-        };
-        let message = match self.pool.running(connection) {
-            Some(running) => step.execute(session, &running.keys, work),
-            None => return,
-        };
-        cx.send(self.settings.server, message);
-        if let Some(running) = self.pool.running_mut(connection) {
-            running.own += work.unwrap_or_default();
-        }
-    }
-
-    /// Sends the next text of a recorded request, or ends it.
-    fn replay(
-        &mut self,
-        connection: usize,
-        texts: Rc<[SentText]>,
-        at: usize,
-        cx: &mut Context<'_, Message, Event>,
-    ) {
-        let own = |text: &SentText| Nanos(text.work.unwrap_or_default().0 * u64::from(text.statements));
-        let Some(own) = texts.get(at).map(own) else {
-            return self.end(connection, None, cx);
-        };
-        let session = self.pool.session(connection);
-        cx.send(self.settings.server, Message::Replay { session, texts, at });
-        if let Some(running) = self.pool.running_mut(connection) {
-            running.own += own;
-        }
+        cx.send(self.settings.server, step.execute(session, &running.keys, work));
+        running.own += work.unwrap_or_default();
     }
 
     fn completed(
@@ -222,24 +221,24 @@ impl AppInstance {
             return self.check_completed(session, outcome, cx);
         }
         let Some(connection) = self.pool.connection_of(session) else { return };
-        let Some(running) = self.pool.running(connection) else {
+        let Some((_, running)) = self.pool.running(connection) else {
             // The ROLLBACK of a request that has failed: its connection is free again.
             return self.free(connection, cx);
         };
-        let (request, at, timing) = (running.request, running.at, running.timing());
-        let recorded = running.texts().map(|texts| texts.get(at).map_or(Nanos::ZERO, |text| text.think));
         if let Err(state) = outcome {
             return self.end(connection, Some(Failed::Database(state)), cx);
         }
-        let think = match (recorded, timing) {
-            (Some(think), _) => think,
+        let at = running.at as usize;
+        let think = match (running.texts(), running.timing()) {
+            (Some(texts), _) => texts.get(at).map_or(Nanos::ZERO, |text| text.think),
             (None, Some(timing)) => timing.think,
-            (None, None) => self.step(request, at).map_or(Nanos::ZERO, |step| step.think),
+            (None, None) => {
+                let step = self.settings.step(self.version, running.request, at);
+                step.map_or(Nanos::ZERO, |step| step.think)
+            }
         };
-        if let Some(running) = self.pool.running_mut(connection) {
-            running.at += 1;
-            running.own += think;
-        }
+        running.at += 1;
+        running.own += think;
         if think > Nanos::ZERO {
             cx.set_timer(cx.now() + think, THINK | connection as u64);
         } else {
@@ -373,12 +372,11 @@ impl Actor<Message, Event> for AppInstance {
     fn on_message(&mut self, from: ActorId, message: Message, cx: &mut Context<'_, Message, Event>) {
         match message {
             Message::Arrive { request, keys, recorded, ordinal } => {
-                if recorded.is_none() && self.step(request, 0).is_none() {
+                if recorded.is_none() && self.settings.step(self.version, request, 0).is_none() {
                     let (of, none) = ((request, ordinal), Nanos::ZERO);
                     return self.settle(of, none, none, Some(Failed::NotServed), cx);
                 }
-                let waiting = Waiting::new(request, keys, recorded, cx.now());
-                self.admit(Waiting { ordinal, ..waiting }, cx);
+                self.receive((request, ordinal), keys, recorded, cx);
             }
             Message::Completed { session, outcome } => self.completed(session, outcome, cx),
             Message::Connected { sessions, instead_of } => self.connected(sessions, instead_of, cx),

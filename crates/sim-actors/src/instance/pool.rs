@@ -1,9 +1,8 @@
 //! A connection pool: connections, the requests that run on them, and the queue in front.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use rustc_hash::FxHashMap;
 use sim_clock::Nanos;
 use transactions::SessionId;
 
@@ -44,27 +43,39 @@ pub(super) struct Running {
     pub(super) arrived: Nanos,
     pub(super) failures: u32,
     /// The statement that it is at.
-    pub(super) at: usize,
+    pub(super) at: u32,
     /// Its own work and its client's thinking so far.
     pub(super) own: Nanos,
 }
 
 impl Running {
-    pub(super) fn new(waiting: Waiting) -> Self {
+    /// A request that has just arrived.
+    pub(super) fn new(
+        request: u32,
+        ordinal: u64,
+        keys: Keys,
+        recorded: Option<Recorded>,
+        arrived: Nanos,
+    ) -> Self {
+        Self { request, ordinal, keys, recorded, arrived, failures: 0, at: 0, own: Nanos::ZERO }
+    }
+
+    /// A request that has waited, or was tried before.
+    pub(super) fn of(waiting: Waiting) -> Self {
         let Waiting { request, ordinal, keys, recorded, arrived, failures, .. } = waiting;
-        Self { request, ordinal, keys, recorded, arrived, failures, at: 0, own: Nanos::ZERO }
+        Self { failures, ..Self::new(request, ordinal, keys, recorded, arrived) }
     }
 
     /// The times of its present step, if they were recorded.
     pub(super) fn timing(&self) -> Option<Timing> {
         match self.recorded.as_ref()? {
-            Recorded::Timings(timings) => timings.get(self.at).copied(),
+            Recorded::Timings(timings) => timings.get(self.at as usize).copied(),
             Recorded::Texts(_) => None,
         }
     }
 
     /// All that it sends, if that was recorded.
-    pub(super) fn texts(&self) -> Option<&Rc<[SentText]>> {
+    pub(super) fn texts(&self) -> Option<&Rc<Vec<SentText>>> {
         match self.recorded.as_ref()? {
             Recorded::Timings(_) => None,
             Recorded::Texts(texts) => Some(texts),
@@ -78,27 +89,46 @@ impl Running {
     }
 }
 
-#[derive(Debug)]
+/// Most connections of a big pool are idle: what runs on the others stands elsewhere.
+#[derive(Clone, Copy, Debug)]
 struct Connection {
     session: SessionId,
-    running: Option<Running>,
+    /// The place of its request.
+    place: u32,
 }
+
+/// The place of no request.
+const NOWHERE: u32 = u32::MAX;
 
 /// The pool of one instance. A connection is idle, runs a request, or rolls one back.
 #[derive(Debug)]
 pub(super) struct Pool {
     connections: Vec<Connection>,
-    of_session: FxHashMap<SessionId, usize>,
+    running: Vec<Option<Running>>,
+    /// Places for requests that nobody needs now.
+    free: Vec<u32>,
+    /// The first of the sessions that it was opened with: their numbers follow one another as its connections do.
+    first: u32,
+    /// Where the sessions are whose number does not tell.
+    strays: BTreeMap<SessionId, usize>,
     /// The connection used last is taken first, as most pools do.
-    idle: Vec<usize>,
+    idle: Vec<u32>,
     queue: VecDeque<Waiting>,
     next_ticket: u64,
 }
 
 impl Pool {
     pub(super) fn new(sessions: Vec<SessionId>) -> Self {
-        let (connections, of_session, idle) = (Vec::new(), FxHashMap::default(), Vec::new());
-        let mut pool = Self { connections, of_session, idle, queue: VecDeque::new(), next_ticket: 1 };
+        let mut pool = Self {
+            connections: Vec::new(),
+            running: Vec::new(),
+            free: Vec::new(),
+            first: 0,
+            strays: BTreeMap::new(),
+            idle: Vec::new(),
+            queue: VecDeque::new(),
+            next_ticket: 1,
+        };
         pool.open(sessions);
         pool
     }
@@ -106,26 +136,45 @@ impl Pool {
     /// Takes sessions in the place of those that were closed.
     pub(super) fn open(&mut self, sessions: Vec<SessionId>) {
         let first = self.connections.len();
-        for session in sessions {
-            self.of_session.insert(session, self.connections.len());
-            self.connections.push(Connection { session, running: None });
+        if first == 0 {
+            self.first = sessions.first().map_or(0, |session| session.0);
         }
-        self.idle.extend((first..self.connections.len()).rev());
+        self.connections.reserve_exact(sessions.len());
+        self.idle.reserve_exact(sessions.len());
+        for session in sessions {
+            self.connections.push(Connection { session, place: NOWHERE });
+            self.find_again(self.connections.len() - 1);
+        }
+        let added = (0..).take(self.connections.len()).skip(first);
+        let added: Vec<u32> = added.collect();
+        self.idle.extend(added.into_iter().rev());
     }
 
     /// Gives up every connection; nothing may run on them.
     pub(super) fn close(&mut self) -> Vec<SessionId> {
         self.idle.clear();
-        self.of_session.clear();
+        self.strays.clear();
         self.connections.drain(..).map(|connection| connection.session).collect()
     }
 
     /// Puts a new session in the place of one that the server has closed.
     pub(super) fn replace(&mut self, connection: usize, session: SessionId) {
-        let place = &mut self.connections[connection];
-        self.of_session.remove(&place.session);
-        self.of_session.insert(session, connection);
-        place.session = session;
+        let old = std::mem::replace(&mut self.connections[connection].session, session);
+        self.strays.remove(&old);
+        self.find_again(connection);
+    }
+
+    /// Notes where a session is, if its number does not tell.
+    fn find_again(&mut self, connection: usize) {
+        let session = self.connections[connection].session;
+        if self.place_by_number(session) != Some(connection) {
+            self.strays.insert(session, connection);
+        }
+    }
+
+    fn place_by_number(&self, session: SessionId) -> Option<usize> {
+        let place = session.0.checked_sub(self.first)? as usize;
+        (self.connections.get(place)?.session == session).then_some(place)
     }
 
     pub(super) fn session(&self, connection: usize) -> SessionId {
@@ -133,31 +182,37 @@ impl Pool {
     }
 
     pub(super) fn connection_of(&self, session: SessionId) -> Option<usize> {
-        self.of_session.get(&session).copied()
+        self.place_by_number(session).or_else(|| self.strays.get(&session).copied())
     }
 
-    pub(super) fn running(&self, connection: usize) -> Option<&Running> {
-        self.connections.get(connection)?.running.as_ref()
-    }
-
-    pub(super) fn running_mut(&mut self, connection: usize) -> Option<&mut Running> {
-        self.connections.get_mut(connection)?.running.as_mut()
+    /// The session of a connection and the request that runs on it, if one does.
+    pub(super) fn running(&mut self, connection: usize) -> Option<(SessionId, &mut Running)> {
+        let Connection { session, place } = *self.connections.get(connection)?;
+        Some((session, self.running.get_mut(place as usize)?.as_mut()?))
     }
 
     pub(super) fn begin(&mut self, connection: usize, running: Running) {
-        self.connections[connection].running = Some(running);
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.running.push(None);
+            u32::try_from(self.running.len() - 1).unwrap_or(NOWHERE)
+        });
+        self.connections[connection].place = place;
+        self.running[place as usize] = Some(running);
     }
 
     pub(super) fn end(&mut self, connection: usize) -> Option<Running> {
-        self.connections[connection].running.take()
+        let place = std::mem::replace(&mut self.connections[connection].place, NOWHERE);
+        let running = self.running.get_mut(place as usize)?.take();
+        self.free.push(place);
+        running
     }
 
     pub(super) fn take_idle(&mut self) -> Option<usize> {
-        self.idle.pop()
+        self.idle.pop().map(|connection| connection as usize)
     }
 
     pub(super) fn give_back(&mut self, connection: usize) {
-        self.idle.push(connection);
+        self.idle.push(u32::try_from(connection).unwrap_or(u32::MAX));
     }
 
     /// A ticket for a request in the queue.
@@ -183,7 +238,7 @@ impl Pool {
 
     /// Whether a request of a kind is running or queued.
     pub(super) fn runs(&self, request: u32) -> bool {
-        let running = self.connections.iter().filter_map(|connection| connection.running.as_ref());
+        let running = self.running.iter().flatten();
         let mut kinds = running.map(|one| one.request).chain(self.queue.iter().map(|one| one.request));
         kinds.any(|kind| kind == request)
     }
@@ -202,7 +257,29 @@ impl Pool {
     pub(super) fn busy(&self) -> impl Iterator<Item = SessionId> {
         self.connections
             .iter()
-            .filter(|connection| connection.running.is_some())
+            .filter(|connection| connection.place != NOWHERE)
             .map(|connection| connection.session)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_found_whatever_its_number_is() {
+        let sessions = |numbers: &[u32]| numbers.iter().copied().map(SessionId).collect::<Vec<_>>();
+        let mut pool = Pool::new(sessions(&[7, 8, 9]));
+        pool.replace(1, SessionId(20));
+        pool.replace(1, SessionId(21));
+        pool.replace(0, SessionId(8));
+        pool.open(sessions(&[30, 11]));
+        let found =
+            |pool: &Pool| [7, 8, 9, 20, 21, 30, 11].map(|number| pool.connection_of(SessionId(number)));
+        assert_eq!(found(&pool), [None, Some(0), Some(2), None, Some(1), Some(3), Some(4)]);
+        pool.close();
+        assert_eq!(found(&pool), [None; 7]);
+        pool.open(sessions(&[21, 30]));
+        assert_eq!(found(&pool), [None, None, None, None, Some(0), Some(1), None]);
     }
 }

@@ -184,7 +184,7 @@ impl Database {
     pub fn take_notices(&mut self, session: SessionId) -> Vec<Notice> {
         let mut state = self.shared.edit();
         let data = state.session_mut(session);
-        let least = match data.settings.get("client_min_messages").map(String::as_str) {
+        let least = match data.own().settings.get("client_min_messages").map(String::as_str) {
             Some("warning") => 1,
             Some("error") => 2,
             _ => 0,

@@ -172,7 +172,7 @@ impl Database {
     pub(super) fn has_to_prepare(&self, session: SessionId) -> bool {
         let state = self.shared.get();
         let data = state.session(session);
-        !data.deferred.is_empty() || data.serial.is_some() || !data.temporary.is_empty()
+        !data.deferred.is_empty() || data.serial.is_some() || !data.own().temporary.is_empty()
     }
 
     /// Whether the plan that is kept of a query has a compiled form.

@@ -40,9 +40,8 @@ pub struct Database {
     config: DatabaseConfig,
     backends: Backends<Tuple>,
     shared: Rc<Shared>,
-    jobs: Vec<Option<Job>>,
-    names: Vec<String>,
-    initial: Vec<SessionSettings>,
+    jobs: Vec<Option<Box<Job>>>,
+    names: Vec<Rc<str>>,
     statements: Rc<Statements>,
     savepoints: BTreeMap<String, u32>,
     pool: Rc<Pool>,
@@ -91,7 +90,6 @@ impl Database {
             shared: Rc::new(shared),
             jobs: Vec::new(),
             names: Vec::new(),
-            initial: Vec::new(),
             statements: Rc::default(),
             savepoints: BTreeMap::new(),
             pool: Rc::default(),
@@ -121,12 +119,13 @@ impl Database {
     pub fn connect(&mut self, now: Nanos, name: &str, settings: SessionSettings) -> SessionId {
         let session = self.backends.connect(now, settings);
         let mut state = self.shared.edit();
-        let lookup = state.default_lookup.clone();
+        let lookup = Rc::clone(&state.default_lookup);
         state.sessions.push(SessionData::new(lookup));
         drop(state);
         self.jobs.push(None);
-        self.names.push(name.to_owned());
-        self.initial.push(settings);
+        // Most sessions have the name of the one before: connections of one pool.
+        let known = self.names.last().filter(|last| ***last == *name);
+        self.names.push(known.map_or_else(|| Rc::from(name), Rc::clone));
         session
     }
 
@@ -155,7 +154,7 @@ impl Database {
     /// The name that a session was given.
     #[must_use]
     pub fn session_name(&self, session: SessionId) -> &str {
-        self.names.get(session.index()).map_or("", String::as_str)
+        self.names.get(session.index()).map_or("", |name| &**name)
     }
 
     /// Sets timeouts of an idle session, as its client's driver would.

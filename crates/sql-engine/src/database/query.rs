@@ -48,7 +48,7 @@ impl Database {
         }
     }
 
-    pub(super) fn begin_job(&mut self, now: Nanos, session: SessionId, job: Job, fx: &mut Effects) {
+    pub(super) fn begin_job(&mut self, now: Nanos, session: SessionId, job: Box<Job>, fx: &mut Effects) {
         let from = fx.completions.len();
         if let Some(gone) = self.backends.gone(session) {
             fx.completions.push(Completion { session, result: Err(gone.clone()) });
@@ -63,7 +63,14 @@ impl Database {
         self.work_off(now, from, fx);
     }
 
-    fn fail_job(&mut self, now: Nanos, session: SessionId, job: Job, failure: SqlError, fx: &mut Effects) {
+    fn fail_job(
+        &mut self,
+        now: Nanos,
+        session: SessionId,
+        job: Box<Job>,
+        failure: SqlError,
+        fx: &mut Effects,
+    ) {
         let from = fx.completions.len();
         if let Some(gone) = self.backends.gone(session) {
             fx.completions.push(Completion { session, result: Err(gone.clone()) });
@@ -80,7 +87,7 @@ impl Database {
     pub(super) fn dispatch(&mut self, session: SessionId) -> Dispatch<'_> {
         let in_block = self.in_block(session);
         let settings = *self.backends.settings(session);
-        let initial = self.initial[session.index()];
+        let initial = *self.backends.initial_settings(session);
         let savepoints = &mut self.savepoints;
         Dispatch { shared: &self.shared, session, in_block, settings, initial, savepoints }
     }
@@ -207,11 +214,10 @@ impl Database {
         }
         let mut state = self.shared.edit();
         let own = format!("pg_temp_{}", session.0);
-        let tables = &mut state.session_mut(session).temporary;
+        let data = state.session_mut(session);
         if job.at_commit.is_none() {
-            let actions = crate::temporary::at_commit(&own, tables);
-            tables.retain(|(_, action)| *action == sql_syntax::ast::OnCommit::DeleteRows);
-            job.at_commit = Some(actions);
+            job.at_commit = Some(crate::temporary::at_commit(&own, &data.own().temporary));
+            data.forget_dropped_tables();
         }
         drop(state);
         let actions = job.at_commit.as_mut()?;

@@ -47,7 +47,7 @@ impl Database {
     }
 
     /// Runs a query to its end, its timers firing at once.
-    fn run_alone(&mut self, session: SessionId, job: Job) -> Result<()> {
+    fn run_alone(&mut self, session: SessionId, job: Box<Job>) -> Result<()> {
         let mut fx = Effects::default();
         let mut timers: BTreeMap<(Nanos, usize), Timer> = BTreeMap::new();
         let mut set = 0;

@@ -34,7 +34,7 @@ impl Database {
         if crate::temporary::creates(statement)
             && let Some(table) = crate::temporary::on_commit(statement)
         {
-            state.session_mut(session).temporary.push(table);
+            state.session_mut(session).own_mut().temporary.push(table);
         }
         let path = &state.session(session).lookup.search_path;
         let first = path.iter().find(|n| ***n != *own).map_or("public", |n| &**n).to_owned();
@@ -50,7 +50,7 @@ impl Database {
             return;
         }
         let mut catalog = state.catalog.clone();
-        let mut lookup = state.default_lookup.clone();
+        let mut lookup = (*state.default_lookup).clone();
         let drop = parse(&format!("DROP SCHEMA {own} CASCADE")).unwrap_or_default();
         for statement in drop {
             let version = state.version;

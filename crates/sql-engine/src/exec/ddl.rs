@@ -148,7 +148,7 @@ impl DdlTask {
             let mut state = m.shared.edit();
             let catalog = state.catalog_of(m.session);
             let session = state.session(m.session);
-            let mut lookup = session.lookup.clone();
+            let mut lookup = (*session.lookup).clone();
             lookup.in_transaction = session.in_transaction;
             (catalog, lookup, state.version)
         };

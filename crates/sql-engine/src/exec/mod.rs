@@ -187,15 +187,16 @@ impl Exec<'_, '_> {
         };
         *data = SequenceData { last: value, called: true };
         let session = state.session_mut(self.session());
-        session.currval.insert(id, value);
-        session.last_sequence = Some(id);
+        let own = session.own_mut();
+        own.currval.insert(id, value);
+        own.last_sequence = Some(id);
         Ok(Value::Int(value))
     }
 
     pub(crate) fn currval(&self, name: &str) -> Result<Value> {
         let id = self.sequence(name)?;
         let state = self.shared.get();
-        state.session(self.session()).currval.get(&id).map(|n| Value::Int(*n)).ok_or_else(|| {
+        state.session(self.session()).own().currval.get(&id).map(|n| Value::Int(*n)).ok_or_else(|| {
             let message = format!("currval of sequence \"{name}\" is not yet defined in this session");
             error("55000", message)
         })
@@ -204,7 +205,8 @@ impl Exec<'_, '_> {
     pub(crate) fn lastval(&self) -> Result<Value> {
         let state = self.shared.get();
         let session = state.session(self.session());
-        let last = session.last_sequence.and_then(|id| session.currval.get(&id));
+        let own = session.own();
+        let last = own.last_sequence.and_then(|id| own.currval.get(&id));
         last.map(|n| Value::Int(*n))
             .ok_or_else(|| error("55000", "lastval is not yet defined in this session"))
     }
@@ -214,7 +216,7 @@ impl Exec<'_, '_> {
         let mut state = self.shared.edit();
         state.sequences.insert(id, SequenceData { last: value, called });
         if called {
-            state.session_mut(self.session()).currval.insert(id, value);
+            state.session_mut(self.session()).own_mut().currval.insert(id, value);
         }
         Ok(Value::Int(value))
     }
@@ -263,7 +265,7 @@ impl Exec<'_, '_> {
     pub(crate) fn setting(&self, name: &str, missing_ok: bool) -> Result<Value> {
         let name = name.to_ascii_lowercase();
         let state = self.shared.get();
-        if let Some(value) = state.session(self.session()).settings.get(&name) {
+        if let Some(value) = state.session(self.session()).own().settings.get(&name) {
             return Ok(Value::text(value.as_str()));
         }
         let session = state.session(self.session());

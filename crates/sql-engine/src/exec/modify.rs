@@ -640,7 +640,7 @@ fn keyed_rows(
 /// WHERE CURRENT OF: the row that the cursor stands on.
 fn at_cursor(ex: &Exec<'_, '_>, name: &str, found: Vec<SourceRow>) -> Result<Vec<SourceRow>> {
     let state = ex.shared.get();
-    let Some(cursor) = state.session(ex.session()).cursors.get(name) else {
+    let Some(cursor) = state.session(ex.session()).own().cursors.get(name) else {
         return Err(error("34000", format!("cursor \"{name}\" does not exist")));
     };
     let at = cursor.at.checked_sub(1).and_then(|n| cursor.origins.get(n)).copied();

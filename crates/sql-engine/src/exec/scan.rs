@@ -318,7 +318,7 @@ fn own_rows(
 /// rows come in the order of its keys then, otherwise in that of their places.
 fn walks_indexes(ex: &Exec<'_, '_>) -> bool {
     let state = ex.shared.get();
-    let settings = &state.session(ex.session()).settings;
+    let settings = &state.session(ex.session()).own().settings;
     let is_off = |name: &str| settings.get(name).is_some_and(|v| matches!(v.as_str(), "off" | "false" | "0"));
     is_off("enable_seqscan") && is_off("enable_bitmapscan")
 }

@@ -85,7 +85,7 @@ fn number(ex: &Exec<'_, '_>) -> Option<Number> {
 /// (`estimate_rel_size` in plancat.c).
 fn prefers_index(ex: &Exec<'_, '_>, table: RelationId) -> bool {
     let state = ex.shared.get();
-    let forced = state.session(ex.session()).settings.get("enable_seqscan");
+    let forced = state.session(ex.session()).own().settings.get("enable_seqscan");
     let is_forced = forced.is_some_and(|value| matches!(value.as_str(), "off" | "false" | "no" | "0"));
     is_forced || !state.tables.get(&table).is_some_and(|t| t.is_counted)
 }

@@ -129,7 +129,7 @@ impl Dispatch<'_> {
             Statement::Execute { name, args } => return self.execute(job, name, args),
             Statement::Deallocate(name) => {
                 let mut state = self.shared.edit();
-                let known = &mut state.session_mut(self.session).prepared;
+                let known = &mut state.session_mut(self.session).own_mut().prepared;
                 match name {
                     None => known.clear(),
                     Some(name) if known.remove(&name.text).is_none() => {
@@ -154,7 +154,7 @@ impl Dispatch<'_> {
             }
             Statement::CloseCursor(name) => {
                 let mut state = self.shared.edit();
-                let cursors = &mut state.session_mut(self.session).cursors;
+                let cursors = &mut state.session_mut(self.session).own_mut().cursors;
                 match name {
                     None => cursors.clear(),
                     Some(name) if cursors.remove(&name.text).is_none() => {
@@ -185,7 +185,7 @@ impl Dispatch<'_> {
     }
 
     fn execute(&self, job: &Job, name: &ast::Ident, args: &[ast::Expr]) -> Result<Sent<Tuple>> {
-        let prepared = self.shared.get().session(self.session).prepared.get(&name.text).cloned();
+        let prepared = self.shared.get().session(self.session).own().prepared.get(&name.text).cloned();
         let Some(prepared) = prepared else {
             return Err(error("26000", format!("prepared statement \"{}\" does not exist", name.text)));
         };

@@ -89,9 +89,10 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    pub(crate) fn new(queue: Queue, params: Rc<[Value]>, work: Option<Nanos>) -> Self {
+    /// Boxed: most sessions of a server are at no query.
+    pub(crate) fn new(queue: Queue, params: Rc<[Value]>, work: Option<Nanos>) -> Box<Self> {
         let several = queue.len() > 1;
-        Self {
+        Box::new(Self {
             queue,
             params,
             work,
@@ -102,7 +103,7 @@ impl Job {
             at_commit: None,
             prepared: false,
             has_paused: false,
-        }
+        })
     }
 }
 

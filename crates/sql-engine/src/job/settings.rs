@@ -103,10 +103,16 @@ impl Dispatch<'_> {
         // The rules know which settings change what names mean.
         let mut scratch = schema_rules::Catalog::new();
         let no_facts = schema_rules::effects::NoFacts;
-        schema_rules::effects::advance(&mut scratch, &mut session.lookup, statement, version, &no_facts);
+        schema_rules::effects::advance(
+            &mut scratch,
+            Rc::make_mut(&mut session.lookup),
+            statement,
+            version,
+            &no_facts,
+        );
         match text {
-            Some(text) => session.settings.insert(set.name.clone(), text),
-            None => session.settings.remove(&set.name),
+            Some(text) => session.own_mut().settings.insert(set.name.clone(), text),
+            None => session.own_mut().settings.remove(&set.name),
         };
         drop(state);
         Ok(self.noop(job, statement))
@@ -126,12 +132,18 @@ impl Dispatch<'_> {
         let session = state.session_mut(self.session);
         let mut scratch = schema_rules::Catalog::new();
         let no_facts = schema_rules::effects::NoFacts;
-        schema_rules::effects::advance(&mut scratch, &mut session.lookup, statement, version, &no_facts);
+        schema_rules::effects::advance(
+            &mut scratch,
+            Rc::make_mut(&mut session.lookup),
+            statement,
+            version,
+            &no_facts,
+        );
         match name {
             Some(name) => {
-                session.settings.remove(name);
+                session.own_mut().settings.remove(name);
             }
-            None => session.settings.clear(),
+            None => session.own_mut().settings.clear(),
         }
         drop(state);
         Ok(self.noop(job, statement))
@@ -172,7 +184,7 @@ impl Dispatch<'_> {
             None => {
                 let state = self.shared.get();
                 let session = state.session(self.session);
-                let kept = session.settings.get(name).cloned();
+                let kept = session.own().settings.get(name).cloned();
                 match (kept, name) {
                     (Some(kept), _) => kept,
                     (None, "search_path") => session.lookup.search_path.join(", "),

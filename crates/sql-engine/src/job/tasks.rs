@@ -66,12 +66,12 @@ impl Task for PrepareTask {
         let plan = plan_now(m, &self.statement, &types)?;
         let mut state = m.shared.edit();
         let session = state.session_mut(m.session);
-        if session.prepared.contains_key(&self.name) {
+        if session.own().prepared.contains_key(&self.name) {
             let message = format!("prepared statement \"{}\" already exists", self.name);
             return Err(error("42P05", message));
         }
         let prepared = Prepared::returning(Rc::clone(&self.statement), types, plan.columns.clone());
-        session.prepared.insert(self.name.clone(), Rc::new(prepared));
+        session.own_mut().prepared.insert(self.name.clone(), Rc::new(prepared));
         Ok(Flow::Done)
     }
 }
@@ -108,13 +108,13 @@ impl Task for DeclareTask {
         m.rows = 0;
         let mut state = m.shared.edit();
         let session = state.session_mut(m.session);
-        if session.cursors.contains_key(&self.name) {
+        if session.own().cursors.contains_key(&self.name) {
             return Err(error("42P03", format!("cursor \"{}\" already exists", self.name)));
         }
         if let Some(QueryResult { columns, rows }) = result {
             let origins = vec![None; rows.len()];
             let cursor = Cursor { columns, rows, origins, at: 0, hold: self.hold };
-            session.cursors.insert(self.name.clone(), cursor);
+            session.own_mut().cursors.insert(self.name.clone(), cursor);
         }
         Ok(Flow::Done)
     }
@@ -137,7 +137,7 @@ impl Task for FetchTask {
         let shared = Rc::clone(&m.shared);
         let mut state = shared.edit();
         let session = state.session_mut(m.session);
-        let Some(cursor) = session.cursors.get_mut(&self.cursor) else {
+        let Some(cursor) = session.own_mut().cursors.get_mut(&self.cursor) else {
             return Err(error("34000", format!("cursor \"{}\" does not exist", self.cursor)));
         };
         let wanted = match self.count {

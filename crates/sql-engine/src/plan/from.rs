@@ -448,7 +448,7 @@ impl Planner<'_> {
                 column.name = name.text.as_str().into();
             }
         }
-        let table = self.table(relation)?;
+        let indexes = self.indexes_of(relation)?;
         let at = from.items.len();
         from.items.push(item);
         from.width += width;
@@ -460,7 +460,7 @@ impl Planner<'_> {
             mode,
             filter: Vec::new(),
             access: Access::Sequential,
-            indexes: table.indexes,
+            indexes,
             parts: Vec::new(),
             has_heap: relation.has_heap(),
             only,

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use lock_table::RelationId;
 use schema_rules::PgVersion;
 use schema_rules::catalog::{
-    ColumnNumber, ConstraintKind, Index, IndexKeyValue, ReferentialAction, Relation,
+    ColumnNumber, ConstraintKind, Index, IndexKey, IndexKeyValue, ReferentialAction, Relation,
 };
 use schema_rules::effects::keys_to_partition;
 use sql_syntax::ast::{TriggerEvent, TriggerTiming};
@@ -117,19 +117,16 @@ pub(crate) fn table_item(
     alias: Rc<str>,
     offset: usize,
 ) -> ScopeItem {
-    let columns = relation.columns.iter().enumerate().filter(|(_, c)| !c.dropped);
-    ScopeItem {
-        alias,
-        relation: Some(relation.id),
-        columns: columns
-            .map(|(at, c)| ScopeColumn {
-                name: name_rc(&c.name),
-                ty: Type::of(planner.catalog, &c.data_type),
-                slot: offset + at,
-                hidden: false,
-            })
-            .collect(),
-    }
+    let live = relation.columns.iter().enumerate().filter(|(_, c)| !c.dropped);
+    // Wide tables are planned often: their columns' list is not to grow one by one.
+    let mut columns = Vec::with_capacity(relation.columns.len());
+    columns.extend(live.map(|(at, c)| ScopeColumn {
+        name: name_rc(&c.name),
+        ty: Type::of(planner.catalog, &c.data_type),
+        slot: offset + at,
+        hidden: false,
+    }));
+    ScopeItem { alias, relation: Some(relation.id), columns }
 }
 
 pub(crate) fn slots(columns: &[ColumnNumber]) -> Vec<usize> {
@@ -141,7 +138,7 @@ impl Planner<'_> {
     pub(crate) fn table(&mut self, relation: &Rc<Relation>) -> Result<Table> {
         let items = [table_item(self, relation, name_rc(&relation.name), 0)];
         let scope = Scope { items: &items, parent: None };
-        let mut columns = Vec::new();
+        let mut columns = Vec::with_capacity(relation.columns.len());
         for column in &relation.columns {
             let ty = Type::of(self.catalog, &column.data_type);
             let outer = self.drawn_from.replace(Vec::new());
@@ -187,6 +184,17 @@ impl Planner<'_> {
             triggers: triggers(relation),
             routing: self.routing(relation, scope)?,
         })
+    }
+
+    /// Its indexes, for who reads it only.
+    pub(crate) fn indexes_of(&mut self, relation: &Rc<Relation>) -> Result<Vec<TableIndex>> {
+        let mut indexes = self.catalog.indexes_of(relation.id).filter_map(|index| index.as_index());
+        let computes = indexes.any(|index| {
+            let is_expression = |key: &IndexKey| matches!(key.value, IndexKeyValue::Expression(_));
+            index.predicate.is_some() || index.keys.iter().any(is_expression)
+        });
+        let items = computes.then(|| table_item(self, relation, name_rc(&relation.name), 0));
+        self.table_indexes(relation, Scope { items: items.as_slice(), parent: None })
     }
 
     fn identity_default(&mut self, sequence: RelationId) -> Typed {

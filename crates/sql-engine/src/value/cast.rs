@@ -176,6 +176,7 @@ fn convert(value: Value, from: &Type, to: &Type, explicit: bool) -> Result<Value
         (Value::Null, _) => Value::Null,
         (Value::Text(text), Type::Varchar(size) | Type::Bpchar(size)) => sized(&text, *size, to, explicit)?,
         (Value::Text(text), _) if !to.is_string() => parse_literal(&text, to)?,
+        (Value::Text(text), Type::Text) => Value::Text(text),
         (value, Type::Text) => Value::text(shown(from, &value)),
         (value, Type::Varchar(size) | Type::Bpchar(size)) => {
             sized(&shown(from, &value), *size, to, explicit)?

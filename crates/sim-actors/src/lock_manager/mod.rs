@@ -3,6 +3,8 @@
 //! It never waits: a statement that has to wait for a lock stays with the server's own state
 //! machine, and its completion goes out when it comes.
 
+mod questioner;
+
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -10,16 +12,16 @@ use rustc_hash::FxHashMap;
 use sim_clock::{Actor, ActorId, Context, Nanos};
 use sql_engine::{Database, StatementId, Value};
 use transactions::{
-    Effects, Event as ServerEvent, EventKind, LockMode, LockTag, SessionId, SessionSettings, SessionState,
-    SqlError, Timer,
+    Completion, Effects, Event as ServerEvent, EventKind, LockMode, SessionId, SessionSettings, SessionState,
+    Timer,
 };
 
 use crate::arrivals::SentText;
-use crate::coordinator::database::{DatabaseError, Executed, LockFailure, Timeouts};
 use crate::event::Event;
 use crate::message::Message;
 use crate::watch::{INTERVAL, Sent, WaitWatch};
 use crate::witness::{SessionStep, Witness, step_of};
+use questioner::Questioner;
 
 /// The simulated server and its clients.
 pub struct LockManager {
@@ -53,19 +55,6 @@ pub struct Connections {
     pub limit: u32,
     /// How many are open.
     pub open: u32,
-}
-
-/// A session that sends texts and wants results: a coordinator's.
-struct Questioner {
-    session: SessionId,
-    /// Whether a text of it is under way.
-    asked: bool,
-    /// When its present wait began.
-    waits_since: Nanos,
-    /// The lock that it waited for when it was last looked at.
-    wait: Option<(LockMode, Vec<String>)>,
-    /// The relation locks that it was granted, each once.
-    granted: Vec<(String, LockMode)>,
 }
 
 impl LockManager {
@@ -153,34 +142,6 @@ impl LockManager {
         (0..).zip(&self.clients).map(of).collect()
     }
 
-    fn questioner(&mut self, session: SessionId) -> Option<&mut Questioner> {
-        self.questioners.iter_mut().find(|questioner| questioner.session == session)
-    }
-
-    fn query(
-        &mut self,
-        session: SessionId,
-        sql: &str,
-        limits: Timeouts,
-        cx: &mut Context<'_, Message, Event>,
-    ) {
-        match self.questioner(session) {
-            Some(questioner) => questioner.asked = true,
-            // Opened since the start: its first text makes it a questioner.
-            None => self.questioners.push(Questioner { asked: true, ..Questioner::new(session) }),
-        }
-        match self.database.prepare(sql) {
-            Err(error) => self.answer(session, Err(error), 0, cx),
-            Ok(statement) => {
-                self.sends(cx.now(), session, || Sent::Text(sql.into()));
-                self.database.set_timeouts(session, limits.lock_timeout, limits.statement_timeout);
-                let work = self.measured.get(sql).copied();
-                self.database.execute(cx.now(), session, statement, &[], work, &mut self.effects);
-                self.flush(cx);
-            }
-        }
-    }
-
     /// Runs a text as it was recorded.
     fn replay(&mut self, session: SessionId, text: &SentText, cx: &mut Context<'_, Message, Event>) {
         self.sends(cx.now(), session, || Sent::Text(Rc::clone(&text.shown)));
@@ -264,55 +225,56 @@ impl LockManager {
 
     /// Passes on what the server has brought about.
     fn flush(&mut self, cx: &mut Context<'_, Message, Event>) {
-        let mut effects = std::mem::take(&mut self.effects);
-        for (at, timer) in effects.timers.drain(..) {
+        for (at, timer) in self.effects.timers.drain(..) {
             cx.set_timer(at, timer.0);
         }
-        for event in effects.events.drain(..) {
+        for at in 0..self.effects.events.len() {
+            let event = self.effects.events[at];
             cx.log(Event::Server(event));
-            self.notice(event, cx);
-        }
-        for completion in effects.completions.drain(..) {
-            let session = completion.session;
-            if self.witness.is_some() {
-                let failed = completion.result.as_ref().err().map(|error| error.sqlstate);
-                let in_transaction = matches!(
-                    self.database.state(session),
-                    SessionState::IdleInTransaction | SessionState::IdleInFailedTransaction
-                );
-                self.tell(cx.now(), session, SessionStep::Ends { failed, in_transaction });
-            }
-            if self.questioners.iter().any(|questioner| questioner.session == session) {
-                let rows = completion.result.as_ref().map_or(0, |outcome| outcome.rows);
-                self.answer(session, completion.result.map(|_| ()), rows, cx);
-            } else if let Some(client) = self.clients.get(session.0 as usize) {
-                let outcome = completion.result.map(|_| ()).map_err(|error| error.sqlstate);
-                cx.send(*client, Message::Completed { session, outcome });
+            if self.is_attentive(event) {
+                self.notice(event, cx);
             }
         }
-        self.effects = effects;
+        self.effects.events.clear();
+        if !self.effects.completions.is_empty() {
+            let mut completions = std::mem::take(&mut self.effects.completions);
+            for completion in completions.drain(..) {
+                self.complete(completion, cx);
+            }
+            self.effects.completions = completions;
+        }
     }
 
-    fn answer(
-        &mut self,
-        session: SessionId,
-        result: Result<(), SqlError>,
-        rows: u64,
-        cx: &mut Context<'_, Message, Event>,
-    ) {
-        let Some(client) = self.clients.get(session.0 as usize).copied() else { return };
-        let returned = self.database.take_result(session).unwrap_or_default();
-        let Some(questioner) = self.questioner(session) else { return };
-        questioner.asked = false;
-        let outcome = match result {
-            Ok(()) => Ok(Executed { rows_affected: rows, rows: returned }),
-            Err(error) => Err(questioner.describe(&error, cx.now())),
-        };
-        questioner.wait = None;
-        cx.send(client, Message::Answered { session, outcome: Box::new(outcome) });
+    /// Tells a client that its statement has ended.
+    fn complete(&mut self, completion: Completion, cx: &mut Context<'_, Message, Event>) {
+        let Completion { session, result } = completion;
+        if self.witness.is_some() {
+            let failed = result.as_ref().err().map(|error| error.sqlstate);
+            let in_transaction = matches!(
+                self.database.state(session),
+                SessionState::IdleInTransaction | SessionState::IdleInFailedTransaction
+            );
+            self.tell(cx.now(), session, SessionStep::Ends { failed, in_transaction });
+        }
+        if self.questioners.iter().any(|questioner| questioner.session == session) {
+            let rows = result.as_ref().map_or(0, |outcome| outcome.rows);
+            self.answer(session, result.map(|_| ()), rows, cx);
+        } else if let Some(client) = self.clients.get(session.0 as usize) {
+            let outcome = result.map(|_| ()).map_err(|error| error.sqlstate);
+            cx.send(*client, Message::Completed { session, outcome });
+        }
+    }
+
+    /// Whether anybody wants to know more of a transition than the log tells: of most nobody does.
+    fn is_attentive(&self, event: ServerEvent) -> bool {
+        event.kind == EventKind::Waits
+            || self.witness.is_some()
+            || self.watch.as_ref().is_some_and(WaitWatch::sees_waiting)
+            || self.questioners.iter().any(|questioner| questioner.session == event.session)
     }
 
     /// Keeps what reports are made of.
+    #[inline(never)]
     fn notice(&mut self, event: ServerEvent, cx: &mut Context<'_, Message, Event>) {
         if event.kind == EventKind::Waits
             && let Some(blocker) = self.database.first_blocker(event.session)
@@ -327,61 +289,8 @@ impl LockManager {
         {
             cx.set_timer(cx.now() + INTERVAL, LOOK);
         }
-        let Some(at) = self.questioners.iter().position(|one| one.session == event.session) else { return };
-        match event.kind {
-            EventKind::Waits => self.questioners[at].waits_since = cx.now(),
-            EventKind::Granted | EventKind::Woken => {
-                let name = match event.tag {
-                    LockTag::Relation(relation) => self.database.relation_name(relation),
-                    _ => None,
-                };
-                let questioner = &mut self.questioners[at];
-                questioner.wait = None;
-                if let Some(name) = name
-                    && !questioner.granted.contains(&(name.clone(), event.mode))
-                {
-                    questioner.granted.push((name, event.mode));
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Looks at what a questioner waits for, before a timer may end the wait.
-    fn look_at_wait(&mut self, timer: Timer) {
-        let session = timer.session();
-        let Some(at) = self.questioners.iter().position(|one| one.session == session && one.asked) else {
-            return;
-        };
-        if let Some((_, mode)) = self.database.waits_for(session) {
-            let mut names: Vec<String> = Vec::new();
-            for blocker in self.database.blockers(session) {
-                let name = self.database.session_name(blocker).to_owned();
-                if !names.contains(&name) {
-                    names.push(name);
-                }
-            }
-            self.questioners[at].wait = Some((mode, names));
-        }
-    }
-}
-
-impl Questioner {
-    fn new(session: SessionId) -> Self {
-        Self { session, asked: false, waits_since: Nanos::ZERO, wait: None, granted: Vec::new() }
-    }
-
-    fn describe(&mut self, error: &SqlError, now: Nanos) -> DatabaseError {
-        let waited = now - self.waits_since;
-        let failure = |(mode, blocked_by): (LockMode, Vec<String>)| LockFailure {
-            mode: mode.to_string(),
-            waited,
-            blocked_by,
-        };
-        DatabaseError {
-            sqlstate: error.sqlstate.to_string(),
-            message: error.message.to_string(),
-            lock: self.wait.take().map(failure),
+        if let Some(at) = self.questioners.iter().position(|one| one.session == event.session) {
+            self.note_wait(at, event, cx.now());
         }
     }
 }
@@ -408,8 +317,11 @@ impl Actor<Message, Event> for LockManager {
         match message {
             Message::Execute { session, statement, params, work } => {
                 self.sends(cx.now(), session, || Sent::Prepared(statement));
-                let params: smallvec::SmallVec<[Value; 2]> = params.into_iter().map(Value::Int).collect();
-                self.database.execute_unread(cx.now(), session, statement, &params, work, &mut self.effects);
+                let mut values = smallvec::SmallVec::<[Value; 2]>::new();
+                for key in params {
+                    values.push(Value::Int(key));
+                }
+                self.database.execute_unread(cx.now(), session, statement, &values, work, &mut self.effects);
                 self.flush(cx);
             }
             Message::Replay { session, texts, at } => {

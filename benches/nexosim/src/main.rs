@@ -30,7 +30,7 @@ use sim_clock::{Nanos, Scheduler};
 
 use crate::engine::{Engine, Logged, Server};
 use crate::kernel::Kernel;
-use crate::players::{Level, TABLES, cast};
+use crate::players::{Level, Size, TABLES, cast};
 
 fn cpu_nanos() -> u64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
@@ -52,7 +52,7 @@ impl Run {
 
 fn own<G: Engine + 'static>(engine: G, seconds: u64, transactions: u64, actors: bool) -> Run {
     let mut scheduler: Scheduler<Logged> = Scheduler::new(Nanos::from_secs(seconds));
-    let players = cast(engine, Level::Statements, &mut scheduler);
+    let players = cast(engine, Level::Statements, Size::COMMON, &mut scheduler);
     if actors {
         metrics::observe(&mut scheduler);
     }
@@ -79,7 +79,7 @@ const SIMPY: usize = 4;
 fn main() {
     let numbers: Vec<u64> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
     let (seconds, rounds) = (numbers.first().copied().unwrap_or(10), numbers.get(1).copied().unwrap_or(5));
-    let transactions = bare::transactions(seconds);
+    let transactions = bare::transactions(seconds, Size::COMMON);
     let mut variants = NAMES.map(|name| Variant { name, nanos: Vec::new() });
     let mut absent = None;
     for _ in 0..rounds {

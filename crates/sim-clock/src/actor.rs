@@ -89,8 +89,9 @@ impl<E: Traced> Scheduler<E> {
             }
             if let Some(goes_on) = gate {
                 *interrupted = !goes_on(at);
+                return !*interrupted;
             }
-            !*interrupted
+            true
         };
         let Some(at) = timers.pop_instant_if(goes_on, due) else { return false };
         self.now = at;

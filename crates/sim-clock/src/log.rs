@@ -67,7 +67,8 @@ impl<E> Entry<E> {
 /// The log of a run: always hashed and counted, and shown to a sink when there is one.
 pub struct EventLog<E> {
     open: Vec<Entry<E>>,
-    /// Whether they were written in the order that the log wants them in: the rule.
+    /// The place of the last one that was written, and whether all were in order so far: the rule.
+    latest: u64,
     in_order: bool,
     hash: TraceHash,
     count: u64,
@@ -76,7 +77,7 @@ pub struct EventLog<E> {
 
 impl<E> Default for EventLog<E> {
     fn default() -> Self {
-        Self { open: Vec::new(), in_order: true, hash: TraceHash::default(), count: 0, sink: None }
+        Self { open: Vec::new(), latest: 0, in_order: true, hash: TraceHash::default(), count: 0, sink: None }
     }
 }
 
@@ -106,7 +107,8 @@ impl<E: Traced> EventLog<E> {
     #[inline]
     pub(crate) fn push(&mut self, round: u32, actor: ActorId, event: E) {
         let place = u64::from(round) << 32 | u64::from(actor.0);
-        self.in_order &= self.open.last().is_none_or(|last| last.place <= place);
+        self.in_order &= self.latest <= place;
+        self.latest = place;
         self.open.push(Entry { place, event });
     }
 
@@ -138,6 +140,7 @@ impl<E: Traced> EventLog<E> {
             sink(at, ClosedInstant(&self.open));
         }
         self.open.clear();
+        self.latest = 0;
     }
 }
 

@@ -26,10 +26,12 @@ impl Effects {
         self.events.clear();
     }
 
+    #[inline]
     pub(crate) fn push(&mut self, session: SessionId, kind: EventKind, mode: LockMode, tag: LockTag) {
         self.events.push(Event { session, kind, mode, tag });
     }
 
+    #[inline]
     pub(crate) fn complete(&mut self, session: SessionId, result: Result<Outcome, SqlError>) {
         self.completions.push(Completion { session, result });
     }

@@ -9,7 +9,7 @@ use sim_clock::{ActorId, ClosedInstant, Nanos, Scheduler};
 
 use crate::engine::{Answers, Ask, Engine, Logged};
 use crate::kernel::Kernel;
-use crate::players::{Desk, Level, Next, Player, SERVER, cast};
+use crate::players::{Desk, Level, Next, Player, SERVER, Size, cast};
 
 /// A session that the server has answered, with the place of its client and the round in which that hears of it.
 #[derive(Clone, Copy)]
@@ -51,7 +51,7 @@ pub(crate) fn run<G: Engine>(players: Vec<Player<G>>, scheduler: &mut Scheduler<
     while server.scheduler.next_instant(&mut due) {
         let now = server.scheduler.now();
         // In the order of rounds: the server's timers, then the clients', whose requests come a round later.
-        for timer in due.drain(..) {
+        for timer in &due {
             let client = (timer.owner.0 as usize).wrapping_sub(1);
             server.round = u32::from(timer.owner != SERVER);
             match clients_of.get_mut(client) {
@@ -68,6 +68,7 @@ pub(crate) fn run<G: Engine>(players: Vec<Player<G>>, scheduler: &mut Scheduler<
                 Some(Player::Desk(_)) => {}
             }
         }
+        due.clear();
         let (mut next, mut sorted) = (0, 0);
         while let Some(&Answered { round, client, session }) = server.answered.get(next) {
             // Those who are told in the same round act in the order of their places.
@@ -98,9 +99,9 @@ pub(crate) fn run<G: Engine>(players: Vec<Player<G>>, scheduler: &mut Scheduler<
 }
 
 /// How many transactions end in so many virtual seconds.
-pub(crate) fn transactions(seconds: u64) -> u64 {
+pub(crate) fn transactions(seconds: u64, size: Size) -> u64 {
     let mut scheduler: Scheduler<Logged> = Scheduler::new(Nanos::from_secs(seconds));
-    let players = cast(Kernel::default(), Level::Statements, &mut scheduler);
+    let players = cast(Kernel::default(), Level::Statements, size, &mut scheduler);
     let count = Rc::new(Cell::new(0));
     let seen = Rc::clone(&count);
     scheduler.log.observe(Box::new(move |_, instant: ClosedInstant<'_, Logged>| {

@@ -61,6 +61,7 @@ impl LockedRows {
     }
 
     /// Unlocks a row that is locked.
+    #[inline]
     pub(crate) fn unlock(&mut self, row: Row) {
         let mask = self.places.len() - 1;
         let mut hole = row.hash() & mask;

@@ -200,11 +200,27 @@ impl Pool {
         self.running[place as usize] = Some(running);
     }
 
-    pub(super) fn end(&mut self, connection: usize) -> Option<Running> {
+    /// Takes the request of a connection.
+    pub(super) fn take(&mut self, connection: usize) -> Option<Running> {
+        let place = self.leave(connection)?;
+        self.running[place].take()
+    }
+
+    /// Forgets the request of a connection.
+    pub(super) fn end(&mut self, connection: usize) {
+        if let Some(place) = self.leave(connection) {
+            self.running[place] = None;
+        }
+    }
+
+    /// The connection has no use any more for the place of its request.
+    fn leave(&mut self, connection: usize) -> Option<usize> {
         let place = std::mem::replace(&mut self.connections[connection].place, NOWHERE);
-        let running = self.running.get_mut(place as usize)?.take();
+        if place == NOWHERE {
+            return None;
+        }
         self.free.push(place);
-        running
+        Some(place as usize)
     }
 
     pub(super) fn take_idle(&mut self) -> Option<usize> {

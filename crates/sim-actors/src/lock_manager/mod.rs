@@ -225,23 +225,23 @@ impl LockManager {
 
     /// Passes on what the server has brought about.
     fn flush(&mut self, cx: &mut Context<'_, Message, Event>) {
-        for (at, timer) in self.effects.timers.drain(..) {
-            cx.set_timer(at, timer.0);
+        for (at, timer) in &self.effects.timers {
+            cx.set_timer(*at, timer.0);
         }
+        self.effects.timers.clear();
         for at in 0..self.effects.events.len() {
-            let event = self.effects.events[at];
-            cx.log(Event::Server(event));
-            if self.is_attentive(event) {
-                self.notice(event, cx);
+            let event = &self.effects.events[at];
+            let is_attentive = self.is_attentive(event.kind, event.session);
+            cx.log(Event::Server(*event));
+            if is_attentive {
+                self.notice(at, cx);
             }
         }
         self.effects.events.clear();
-        if !self.effects.completions.is_empty() {
-            let mut completions = std::mem::take(&mut self.effects.completions);
-            for completion in completions.drain(..) {
-                self.complete(completion, cx);
-            }
-            self.effects.completions = completions;
+        // There is seldom more than one.
+        self.effects.completions.reverse();
+        while let Some(completion) = self.effects.completions.pop() {
+            self.complete(completion, cx);
         }
     }
 
@@ -266,16 +266,18 @@ impl LockManager {
     }
 
     /// Whether anybody wants to know more of a transition than the log tells: of most nobody does.
-    fn is_attentive(&self, event: ServerEvent) -> bool {
-        event.kind == EventKind::Waits
+    #[inline]
+    fn is_attentive(&self, kind: EventKind, session: SessionId) -> bool {
+        kind == EventKind::Waits
             || self.witness.is_some()
             || self.watch.as_ref().is_some_and(WaitWatch::sees_waiting)
-            || self.questioners.iter().any(|questioner| questioner.session == event.session)
+            || self.questioners.iter().any(|questioner| questioner.session == session)
     }
 
     /// Keeps what reports are made of.
     #[inline(never)]
-    fn notice(&mut self, event: ServerEvent, cx: &mut Context<'_, Message, Event>) {
+    fn notice(&mut self, at: usize, cx: &mut Context<'_, Message, Event>) {
+        let event = self.effects.events[at];
         if event.kind == EventKind::Waits
             && let Some(blocker) = self.database.first_blocker(event.session)
         {

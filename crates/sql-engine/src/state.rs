@@ -374,13 +374,6 @@ impl State {
         self.tables.entry(relation).or_default()
     }
 
-    /// Where the next version of a row stands in the table's file.
-    pub(crate) fn next_place(&mut self, relation: RelationId) -> u64 {
-        let data = self.table(relation);
-        data.next_place += 1;
-        data.next_place
-    }
-
     pub(crate) fn notice(&mut self, session: SessionId, severity: &'static str, message: String) {
         self.notice_with(session, severity, message, None);
     }
@@ -435,7 +428,9 @@ impl SessionData {
     /// A transaction is over, and with it the cursors that are not held.
     pub(crate) fn close_cursors(&mut self) {
         if let Some(own) = &mut self.belongings {
-            own.cursors.retain(|_, cursor| cursor.hold);
+            if !own.cursors.is_empty() {
+                own.cursors.retain(|_, cursor| cursor.hold);
+            }
         }
     }
 

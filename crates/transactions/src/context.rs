@@ -3,6 +3,8 @@
 mod at_once;
 mod rows;
 
+pub use at_once::AtOnce;
+
 use lock_table::{RelationId, RowKey, SessionId, Xid};
 use sim_clock::Nanos;
 

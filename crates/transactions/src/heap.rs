@@ -165,36 +165,6 @@ impl<P: Clone + Default> Heap<P> {
         std::iter::successors(first, |&id| Some(self.slab[id as usize].next).filter(|&next| next != NO_TUPLE))
     }
 
-    /// The fast way: does the deed to a virtual row that nobody deals with, or strengthens one's own.
-    /// `false` if that is not how things are.
-    pub(crate) fn do_simply(
-        &mut self,
-        relation: RelationId,
-        key: RowKey,
-        xid: Xid,
-        deed: Deed,
-    ) -> Option<bool> {
-        if self.is_stored(relation) {
-            return None;
-        }
-        let fits = self.extent(relation).is_none_or(|it| it.contains(key) != (deed == Deed::Inserted));
-        let is_plain = fits && !self.is_covered(relation, key);
-        match self.virtual_rows.entry((relation, key)) {
-            Entry::Vacant(_) if !is_plain => None,
-            Entry::Vacant(entry) => {
-                entry.insert(Row::Simple { xid, deed });
-                Some(true)
-            }
-            Entry::Occupied(mut entry) => match entry.get_mut() {
-                Row::Simple { xid: holder, deed: done } if *holder == xid => {
-                    *done = done.and(deed)?;
-                    Some(false)
-                }
-                _ => None,
-            },
-        }
-    }
-
     /// Turns a simple row into a chain of versions, as it is about to be seen by others. A virtual row that
     /// is not kept at all becomes a chain of one.
     pub(crate) fn inflate(&mut self, relation: RelationId, key: RowKey) -> Option<TupleId> {
@@ -314,13 +284,10 @@ impl<P: Clone + Default> Heap<P> {
                 return;
             }
             if committed.is_some()
+                && matches!(deed, Deed::Inserted | Deed::Deleted)
                 && let Some(extent) = self.extents.get_mut(&relation)
             {
-                match deed {
-                    Deed::Inserted => extent.add(key),
-                    Deed::Deleted => extent.remove(key, key),
-                    Deed::Locked(_) | Deed::Updated(_) => {}
-                }
+                if deed == Deed::Inserted { extent.add(key) } else { extent.remove(key, key) }
             }
             if !keep_old || committed.is_none() || matches!(deed, Deed::Locked(_)) {
                 entry.remove();
@@ -493,6 +460,18 @@ impl<P: Clone + Default> Heap<P> {
                 let chain: Vec<_> = self.chain_from(Some(*oldest)).collect();
                 chain.into_iter().for_each(|id| self.free(id));
             }
+        }
+    }
+}
+
+impl Row {
+    /// What it is after its only transaction has done this to it, too; nothing if it is not that one's alone.
+    pub(crate) fn and(self, by: Option<Xid>, deed: Deed) -> Option<Self> {
+        match self {
+            Self::Simple { xid, deed: done } if by == Some(xid) => {
+                Some(Self::Simple { xid, deed: done.and(deed)? })
+            }
+            _ => None,
         }
     }
 }

@@ -102,7 +102,7 @@ mod tuple;
 mod views;
 
 pub use backends::Backends;
-pub use context::{StepContext, Writer};
+pub use context::{AtOnce, StepContext, Writer};
 pub use effects::{CommandTag, Completion, Effects, Event, EventKind, Outcome};
 pub use error::{SqlError, SqlState};
 pub use lock_table::{

@@ -1,14 +1,26 @@
 //! Rows: the fast way for those that one transaction alone deals with, and the way to the versions of all others.
 
+use std::collections::hash_map::Entry;
+
 use lock_table::{LockMode, LockTag, RelationId, RowKey, SessionId};
 use sim_clock::Nanos;
 
 use crate::backends::{Asked, Backends};
-use crate::heap::{Deed, NO_TUPLE, Origin, Row, TupleId, Xmax};
+use crate::heap::{Deed, NO_TUPLE, Origin, Row, Touched, TupleId, Xmax};
 use crate::row_op::{Flow, Intent, RowOp};
 use crate::session::Pending;
 use crate::tuple::DirtyState;
 use crate::{Effects, EventKind, RowLockStrength, SqlError, SqlState, StepOutcome, WaitPolicy};
+
+/// What came of dealing with a row in the simplest way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Simply {
+    Done,
+    /// There is no such row.
+    Missing,
+    /// It takes more than that.
+    Otherwise,
+}
 
 impl<P: Clone + Default> Backends<P> {
     #[allow(clippy::too_many_arguments)]
@@ -28,7 +40,7 @@ impl<P: Clone + Default> Backends<P> {
             Intent::Update(_) => Deed::Updated(strength),
             Intent::Delete { .. } => Deed::Deleted,
         };
-        if self.deal_simply(session, relation, key, deed, strength, fx) {
+        if self.deal_simply(session, relation, key, deed, strength, fx) == Simply::Done {
             return Flow::Outcome(match deed {
                 Deed::Locked(_) => StepOutcome::Locked { row: P::default(), moved: false },
                 _ => StepOutcome::Done,
@@ -40,7 +52,7 @@ impl<P: Clone + Default> Backends<P> {
         self.run_row(now, session, RowOp::new(relation, key, tuple, intent, strength, policy), fx)
     }
 
-    /// A virtual row that nobody else deals with takes one entry and no version. Whether it is such a row.
+    /// A virtual row that nobody else deals with takes one entry and no version.
     pub(crate) fn deal_simply(
         &mut self,
         session: SessionId,
@@ -49,25 +61,43 @@ impl<P: Clone + Default> Backends<P> {
         deed: Deed,
         strength: RowLockStrength,
         fx: &mut Effects,
-    ) -> bool {
+    ) -> Simply {
         if self.heap.is_stored(relation) {
-            return false;
+            return Simply::Otherwise;
         }
-        let before = (self.last_xid, self.session(session).xid);
-        let xid = self.assign_xid(session);
-        let Some(is_new) = self.heap.do_simply(relation, key, xid, deed) else {
-            // Nothing was written: an id that was taken for it alone is given back.
-            if self.session(session).savepoints.is_empty() {
-                (self.last_xid, self.session_mut(session).xid) = before;
+        let Self { heap, sessions, last_xid, .. } = self;
+        let this = &mut sessions[session.index()];
+        match heap.virtual_rows.entry((relation, key)) {
+            Entry::Occupied(mut entry) => {
+                let Some(done) = entry.get().and(this.current_xid(), deed) else {
+                    // An id is taken for a part of a transaction even if it comes to nothing.
+                    if !this.savepoints.is_empty() {
+                        this.assign_xid(session, last_xid);
+                    }
+                    return Simply::Otherwise;
+                };
+                entry.insert(done);
             }
-            return false;
-        };
-        if is_new {
-            self.touch(session, relation, key, NO_TUPLE);
+            Entry::Vacant(entry) => {
+                let extent = if heap.extents.is_empty() { None } else { heap.extents.get(&relation) };
+                let is_there = extent.is_none_or(|extent| extent.contains(key));
+                let fits = extent.is_none() || is_there != (deed == Deed::Inserted);
+                let is_covered = !heap.ranges.is_empty()
+                    && heap.ranges.iter().any(|range| range.covers(relation, key, heap.now));
+                if !fits || is_covered {
+                    if !this.savepoints.is_empty() {
+                        this.assign_xid(session, last_xid);
+                    }
+                    return if is_there || is_covered { Simply::Otherwise } else { Simply::Missing };
+                }
+                let xid = this.assign_xid(session, last_xid);
+                entry.insert(Row::Simple { xid, deed });
+                this.touched.push(Touched { relation, key, tuple: NO_TUPLE });
+            }
         }
         let tag = LockTag::Tuple { relation, version: 0, key };
         fx.push(session, EventKind::RowLocked, strength.tuple_lock_mode(), tag);
-        true
+        Simply::Done
     }
 
     /// The version that the statement's snapshot shows, or the one that its update has just locked.
@@ -102,7 +132,8 @@ impl<P: Clone + Default> Backends<P> {
         fx: &mut Effects,
     ) -> Flow<P> {
         let tag = LockTag::Tuple { relation, version: 0, key };
-        if self.deal_simply(session, relation, key, Deed::Inserted, RowLockStrength::Update, fx) {
+        let simply = self.deal_simply(session, relation, key, Deed::Inserted, RowLockStrength::Update, fx);
+        if simply == Simply::Done {
             return Flow::Outcome(StepOutcome::Done);
         }
         match self.heap.dirty_state(relation, key, session) {

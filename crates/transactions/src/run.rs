@@ -144,13 +144,12 @@ impl<P: Clone + Default> Backends<P> {
                     let (keys, work) = (*keys, *work);
                     self.program_step(now, session, step, keys, work, fx)
                 }
-                Running::Dynamic(_) => {
-                    let Some(step) = self.next_step(now, session, last, fx) else { return };
-                    if let Step::Done { tag, rows } = step {
-                        return self.done(now, session, tag, rows, fx);
-                    }
-                    self.step(now, session, step, fx)
-                }
+                Running::Dynamic(_) => match self.next_step(now, session, last, fx) {
+                    None => return,
+                    Some(Step::Done { tag, rows }) => return self.done(now, session, tag, rows, fx),
+                    Some(Step::Work(span)) => self.work(now, session, span, fx),
+                    Some(step) => self.step(now, session, step, fx),
+                },
             };
             match flow {
                 Flow::Outcome(outcome) => last = outcome,
@@ -161,6 +160,7 @@ impl<P: Clone + Default> Backends<P> {
     }
 
     /// Asks the statement, which is out of its session's hands meanwhile: it may look at all of them.
+    #[inline]
     fn next_step(
         &mut self,
         now: Nanos,

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use lock_table::{HoldId, LockMode, LockTag, RelationId, RowKey, Scope, Xid};
+use lock_table::{HoldId, LockMode, LockTag, RelationId, RowKey, Scope, SessionId, Xid};
 use sim_clock::Nanos;
 
 use crate::heap::{Csn, Touched, TupleId};
@@ -252,6 +252,22 @@ impl<P> Session<P> {
     /// The transaction id that rows are marked with now: the innermost subtransaction's, if it has one.
     pub(crate) fn current_xid(&self) -> Option<Xid> {
         self.savepoints.last().map_or(self.xid, |savepoint| savepoint.xid)
+    }
+
+    /// That id; it is taken when it is first needed, after those of all enclosing transactions.
+    pub(crate) fn assign_xid(&mut self, session: SessionId, last: &mut u64) -> Xid {
+        if let Some(xid) = self.current_xid() {
+            return xid;
+        }
+        let mut next = || {
+            *last += 1;
+            Xid::new(*last, session)
+        };
+        let mut xid = *self.xid.get_or_insert_with(&mut next);
+        for savepoint in self.savepoints.iter_mut() {
+            xid = *savepoint.xid.get_or_insert_with(&mut next);
+        }
+        xid
     }
 
     /// Whether the id belongs to the running transaction and its part is not rolled back.

@@ -190,7 +190,7 @@ impl<P: Clone + Default> Backends<P> {
         Flow::Outcome(StepOutcome::Done)
     }
 
-    fn work(&mut self, now: Nanos, session: SessionId, span: Nanos, fx: &mut Effects) -> Flow<P> {
+    pub(crate) fn work(&mut self, now: Nanos, session: SessionId, span: Nanos, fx: &mut Effects) -> Flow<P> {
         if span == Nanos::ZERO {
             return Flow::Outcome(StepOutcome::Done);
         }

@@ -257,6 +257,9 @@ impl<P: Clone + Default> Backends<P> {
         committed: Option<Csn>,
         is_over: impl Fn(Xid) -> bool,
     ) {
+        if self.session(session).touched.len() == from {
+            return;
+        }
         let mut touched = std::mem::take(&mut self.session_mut(session).touched);
         let keep_old = self.lasting_snapshots > 0;
         // Backwards: of a chain of own versions the last is cut off first.
@@ -297,19 +300,7 @@ impl<P: Clone + Default> Backends<P> {
     /// The id under which the session writes now; it is taken when it is first needed, after those of all
     /// enclosing transactions.
     pub(crate) fn assign_xid(&mut self, session: SessionId) -> Xid {
-        if let Some(xid) = self.session(session).current_xid() {
-            return xid;
-        }
-        let this = &mut self.sessions[session.index()];
-        let mut next = || {
-            self.last_xid += 1;
-            Xid::new(self.last_xid, session)
-        };
-        let mut xid = *this.xid.get_or_insert_with(&mut next);
-        for savepoint in this.savepoints.iter_mut() {
-            xid = *savepoint.xid.get_or_insert_with(&mut next);
-        }
-        xid
+        self.sessions[session.index()].assign_xid(session, &mut self.last_xid)
     }
 
     /// The number of the oldest transaction id that is still in use, or of the next one.

@@ -32,6 +32,7 @@ use std::rc::Rc;
 use lock_table::{RelationId, SessionId};
 use rand_xoshiro::rand_core::Rng;
 use rustc_hash::FxHashMap;
+use schema_rules::catalog::Sequence;
 use sim_clock::Nanos;
 use transactions::StepContext;
 
@@ -154,11 +155,16 @@ impl Exec<'_, '_> {
 
     pub(crate) fn nextval(&self, name: &str) -> Result<Value> {
         let id = self.sequence(name)?;
-        let mut state = self.shared.edit();
-        let catalog = state.catalog_of(self.session());
-        let Some(definition) = catalog.relation(id).and_then(|r| r.as_sequence().cloned()) else {
+        let catalog = self.shared.edit().catalog_of(self.session());
+        let Some(definition) = catalog.relation(id).and_then(|r| r.as_sequence()) else {
             return Err(error("42P01", format!("relation \"{name}\" does not exist")));
         };
+        self.next_of(id, definition)
+    }
+
+    /// The next value of a sequence that is known.
+    pub(crate) fn next_of(&self, id: RelationId, definition: &Sequence) -> Result<Value> {
+        let mut state = self.shared.edit();
         let data =
             state.sequences.entry(id).or_insert(SequenceData { last: definition.start, called: false });
         let next = if data.called { data.last.checked_add(definition.increment) } else { Some(data.last) };
@@ -173,6 +179,7 @@ impl Exec<'_, '_> {
                 } else {
                     ("minimum", definition.min)
                 };
+                let catalog = state.catalog_of(self.session());
                 let name = catalog.relation(id).map_or("", |r| &*r.name);
                 let message = format!("nextval: reached {word} value of sequence \"{name}\" ({limit})");
                 return Err(error("2200H", message));

@@ -130,5 +130,8 @@ pub(super) fn place_in(to: &Table, root: &Table, row: &[Value], from: &Table, pa
 
 /// A new version with these values, to stand after all others.
 pub(super) fn version(ex: &Exec<'_, '_>, table: &Table, values: Rc<[Value]>) -> Tuple {
-    Tuple { place: ex.shared.edit().next_place(table.id), values: Some(values) }
+    let mut state = ex.shared.edit();
+    let data = state.table(table.id);
+    data.next_place += 1;
+    Tuple { place: data.next_place, values: Some(values) }
 }

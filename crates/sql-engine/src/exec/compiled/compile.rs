@@ -2,23 +2,23 @@
 
 use std::rc::Rc;
 
-use lock_table::RelationId;
+use lock_table::{RelationId, SessionId};
 use transactions::CommandTag;
 
 use super::harmless::{Harmless, Row, can_evaluate};
-use super::{Compiled, Deed, Find};
+use super::{Compiled, Deed, Find, Given};
 use crate::exec::selection;
-use crate::expr::Typed;
+use crate::expr::{Node, Typed};
 use crate::plan::{
     Bound, DeletePlan, InsertPlan, InsertSource, Plan, QueryPlan, SelectPlan, SortValue, Source,
-    StatementPlan, Table, TableScan, UpdatePlan, WriteTarget, any_of, bounds,
+    StatementPlan, Table, TableScan, UpdatePlan, WriteTarget, any_of, bounds, name_of,
 };
 use crate::state::State;
-use crate::value::Value;
+use crate::value::{Type, Value};
 use crate::virtual_table::VirtualTable;
 
 /// Compiles a plan, if it is one of a point statement on a virtual table.
-pub(super) fn compile(plan: &Plan, state: &State) -> Option<Compiled> {
+pub(super) fn compile(plan: &Plan, state: &State, session: SessionId) -> Option<Compiled> {
     let is_twice = |n: usize| plan.locks[..n].contains(&plan.locks[n]);
     if !plan.prerequisites.is_empty() || !plan.parts.is_empty() || (0..plan.locks.len()).any(is_twice) {
         return None;
@@ -26,7 +26,7 @@ pub(super) fn compile(plan: &Plan, state: &State) -> Option<Compiled> {
     let (found, deed, params) = match &*plan.statement {
         StatementPlan::Query(QueryPlan::Select(query)) => select(query, state)?,
         StatementPlan::Query(_) => return None,
-        StatementPlan::Insert(plan) => insert(plan, state)?,
+        StatementPlan::Insert(plan) => insert(plan, state, session)?,
         StatementPlan::Update(plan) => update(plan, state)?,
         StatementPlan::Delete(plan) => delete(plan, state)?,
     };
@@ -51,7 +51,7 @@ struct Found {
 
 impl Found {
     fn is_one_row(&self) -> bool {
-        matches!(self.find, Find::Key(_) | Find::Unique(_))
+        matches!(self.find, Find::Number(..) | Find::Key(_) | Find::Unique(_))
     }
 
     fn harmless(&self) -> Harmless {
@@ -136,7 +136,7 @@ fn delete(delete: &DeletePlan, state: &State) -> Option<Parts> {
     Some((found, Deed::Delete { table }, params))
 }
 
-fn insert(insert: &InsertPlan, state: &State) -> Option<Parts> {
+fn insert(insert: &InsertPlan, state: &State, session: SessionId) -> Option<Parts> {
     let InsertSource::Values(rows) = &insert.source else { return None };
     let ([row], None) = (&rows[..], &insert.conflict) else { return None };
     let id = insert.target.table.id;
@@ -158,7 +158,20 @@ fn insert(insert: &InsertPlan, state: &State) -> Option<Parts> {
     }
     let checks = table.checks.iter().map(|(_, check)| check);
     let can = values.iter().map(|(_, value)| value).chain(checks).all(can_evaluate);
-    can.then_some((found, Deed::Insert { table, values }, params))
+    if !can {
+        return None;
+    }
+    let known = |value| next_of(&value, state, session).unwrap_or(Given::Value(value));
+    let values = values.into_iter().map(|(slot, value)| (slot, known(value))).collect();
+    Some((found, Deed::Insert { table, values }, params))
+}
+
+/// The next value of a sequence, if that is what the expression is.
+fn next_of(e: &Typed, state: &State, session: SessionId) -> Option<Given> {
+    let Node::Call(function, args) = &e.node else { return None };
+    let name = args.first()?.as_constant()?.as_text().filter(|_| function.name() == "nextval")?;
+    let relation = state.catalog.find(&state.session(session).lookup, &name_of(name))?;
+    Some(Given::Next(relation.id, Box::new(relation.as_sequence()?.clone())))
 }
 
 /// A table that is changed, if nothing happens to its rows but what the statement says; and how many parameters
@@ -195,14 +208,17 @@ fn find(source: &Source, filter: &[Typed], width: usize, is_limited: bool, state
     let mut conditions = Vec::new();
     scan.filter.iter().chain(filter).for_each(|c| selection::flatten(c, &mut conditions));
     let find = match by_key(&known, &conditions)? {
-        Some(values) => Find::Key(values),
+        Some(values) => match number(&known, &values) {
+            Some((parameter, ty)) => Find::Number(parameter, ty),
+            None => Find::Key(values),
+        },
         None => by_values(scan, &conditions, is_limited)?,
     };
     let can = match &find {
         Find::Key(values) => values.iter().all(|(_, value)| can_evaluate(value)),
         Find::Unique(values) => values.iter().all(can_evaluate),
         Find::Few(value) => can_evaluate(value),
-        Find::New => true,
+        Find::Number(..) | Find::New => true,
     };
     can.then_some(Found { table: scan.relation, known, width, find })
 }
@@ -230,6 +246,19 @@ fn by_key(known: &VirtualTable, conditions: &[&Typed]) -> Option<Option<Vec<(usi
         return Some(Some(values));
     }
     places.is_empty().then_some(None)
+}
+
+/// The parameter that is the row's number, and the type that it is brought to.
+fn number(known: &VirtualTable, values: &[(usize, Typed)]) -> Option<(usize, Type)> {
+    let ([(_, value)], Some(_)) = (values, known.integer_slot()) else { return None };
+    match &value.node {
+        Node::Param(n) => Some((*n, Type::Int8)),
+        Node::Cast(inner) if value.ty.is_integer() => match inner.node {
+            Node::Param(n) => Some((n, value.ty.clone())),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 fn by_values(scan: &TableScan, conditions: &[&Typed], is_limited: bool) -> Option<Find> {

@@ -25,7 +25,8 @@ mod stepper;
 
 use std::rc::Rc;
 
-use lock_table::RelationId;
+use lock_table::{RelationId, SessionId};
+use schema_rules::catalog::Sequence;
 use transactions::{CommandTag, RowLockStrength, WaitPolicy};
 
 pub(crate) use stepper::{Execution, Pool};
@@ -33,6 +34,7 @@ pub(crate) use stepper::{Execution, Pool};
 use crate::expr::Typed;
 use crate::plan::{Plan, Table};
 use crate::state::State;
+use crate::value::{Type, Value, in_range};
 use crate::virtual_table::VirtualTable;
 
 /// A plan that was compiled.
@@ -46,7 +48,7 @@ pub(crate) struct Compiled {
     deed: Deed,
     tag: CommandTag,
     /// So many parameters are needed by expressions that are left out.
-    pub(crate) params: usize,
+    params: usize,
     /// Whether a client that wants results gets rows.
     pub(crate) returns_rows: bool,
 }
@@ -54,6 +56,8 @@ pub(crate) struct Compiled {
 /// Which rows it is about.
 #[derive(Debug)]
 enum Find {
+    /// The row whose number is this parameter, an integer of this type.
+    Number(usize, Type),
     /// The row with this primary key: the values in the order in which they are evaluated, each with its place.
     Key(Vec<(usize, Typed)>),
     /// The row with these values in a unique index.
@@ -93,14 +97,33 @@ enum Deed {
     Insert {
         table: Rc<Table>,
         /// In the order in which they are evaluated: first those that are given, then the defaults.
-        values: Vec<(usize, Typed)>,
+        values: Vec<(usize, Given)>,
     },
 }
 
+/// A value of a row that is inserted.
+#[derive(Debug)]
+enum Given {
+    Value(Typed),
+    /// `nextval` of a sequence that is known by its name.
+    Next(RelationId, Box<Sequence>),
+}
+
 impl Compiled {
+    /// Whether it can be executed with these parameters.
+    pub(crate) fn takes(&self, params: &[Value]) -> bool {
+        let is_number = match &self.find {
+            Find::Number(n, ty) => {
+                matches!(params.get(*n), Some(Value::Int(number)) if in_range(*number, ty))
+            }
+            Find::Key(_) | Find::Unique(_) | Find::Few(_) | Find::New => true,
+        };
+        is_number && params.len() >= self.params
+    }
+
     /// Nothing if the plan is not of this kind.
-    pub(crate) fn of(plan: &Plan, state: &State) -> Option<Self> {
-        compile::compile(plan, state)
+    pub(crate) fn of(plan: &Plan, state: &State, session: SessionId) -> Option<Self> {
+        compile::compile(plan, state, session)
     }
 }
 

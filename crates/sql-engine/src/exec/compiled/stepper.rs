@@ -7,10 +7,10 @@ use lock_table::{LockTag, RowKey, Scope, SessionId};
 use rustc_hash::FxHashMap;
 use sim_clock::Nanos;
 use smallvec::SmallVec;
-use transactions::{Outcome, Step, StepContext, StepOutcome, Stepper, WaitPolicy};
+use transactions::{AtOnce, Outcome, Step, StepContext, StepOutcome, Stepper, WaitPolicy};
 
-use super::{Compiled, Deed, Find};
-use crate::error::Result;
+use super::{Compiled, Deed, Find, Given};
+use crate::error::{Result, SqlError};
 use crate::exec::machine::{Machine, StatementStepper};
 use crate::exec::planned::{Phase as Place, PlannedTask};
 use crate::exec::reference::AfterCheck;
@@ -19,6 +19,7 @@ use crate::exec::stops::Stops;
 use crate::exec::{Exec, Rows, rows};
 use crate::expr::{Env, Node, Typed};
 use crate::job::{KeptPlan, Prepared};
+use crate::plan::Table;
 use crate::state::{Shared, StatementResult, Tuple};
 use crate::value::{Type, Value};
 
@@ -48,6 +49,23 @@ enum Phase {
     Changed,
     Work,
     Finish,
+}
+
+/// What comes next. Most often there is nothing to wait for but the work.
+enum Next {
+    Work(Nanos),
+    Done,
+    Step(Box<Step<Tuple>>),
+}
+
+impl Next {
+    fn step(step: Step<Tuple>) -> Self {
+        Self::Step(Box::new(step))
+    }
+
+    fn fail(failure: SqlError) -> Self {
+        Self::step(Step::Fail(failure))
+    }
 }
 
 /// A compiled statement under way.
@@ -130,22 +148,23 @@ impl CompiledStepper {
         self.general = None;
     }
 
-    fn advance(&mut self, cx: &mut StepContext<'_, Tuple>, last: &StepOutcome<Tuple>) -> Result<Step<Tuple>> {
+    /// Goes on until there is something to wait for.
+    fn advance(&mut self, cx: &mut StepContext<'_, Tuple>, last: &StepOutcome<Tuple>) -> Next {
         loop {
             match self.phase {
                 Phase::Overhead => {
                     self.phase = Phase::Lock(0);
                     let overhead = self.shared.get().statement_overhead;
                     if overhead > Nanos::ZERO {
-                        return Ok(Step::Work(overhead));
+                        return Next::Work(overhead);
                     }
                 }
                 Phase::Lock(n) => {
                     if !self.shared.get().is_at(self.session, &self.kept.stamp) {
-                        return Ok(self.hand_over(cx, n, Place::Lock(n), Vec::new()));
+                        return self.hand_over(cx, n, Place::Lock(n), Vec::new());
                     }
                     if let Some(step) = self.lock(cx, n) {
-                        return Ok(step);
+                        return Next::Step(step);
                     }
                     cx.take_snapshot();
                     self.phase = Phase::Find;
@@ -154,29 +173,35 @@ impl CompiledStepper {
                     if !self.is_as_compiled() {
                         self.kept.forget_compiled();
                         let locks = self.kept.plan.locks.len();
-                        return Ok(self.hand_over(cx, locks, Place::Prerequisite(0), Vec::new()));
+                        return self.hand_over(cx, locks, Place::Prerequisite(0), Vec::new());
                     }
                     self.phase = Phase::Work;
-                    if let Some(step) = self.begin(cx)? {
-                        return Ok(step);
+                    match self.begin(cx) {
+                        Ok(None) => {}
+                        Ok(Some(next)) => return next,
+                        Err(failure) => return Next::fail(failure),
                     }
                 }
                 Phase::Locked => {
                     self.phase = Phase::Work;
-                    if !matches!(last, StepOutcome::Gone | StepOutcome::Unavailable) {
-                        self.locked(cx)?;
+                    if !matches!(last, StepOutcome::Gone | StepOutcome::Unavailable)
+                        && let Err(failure) = self.locked(cx)
+                    {
+                        return Next::fail(failure);
                     }
                 }
                 Phase::Changed => {
                     self.phase = Phase::Work;
-                    let step = match last {
+                    let next = match last {
                         // A row of which nothing is known meets all conditions still.
-                        StepOutcome::Recheck(_) => self.change(cx)?,
-                        StepOutcome::Gone | StepOutcome::Unavailable => None,
-                        _ => self.changed(cx),
+                        StepOutcome::Recheck(_) => self.change(cx, true),
+                        StepOutcome::Gone | StepOutcome::Unavailable => Ok(None),
+                        _ => Ok(self.changed(cx)),
                     };
-                    if let Some(step) = step {
-                        return Ok(step);
+                    match next {
+                        Ok(None) => {}
+                        Ok(Some(next)) => return next,
+                        Err(failure) => return Next::fail(failure),
                     }
                 }
                 Phase::Work => {
@@ -184,22 +209,25 @@ impl CompiledStepper {
                     let of_rows = || self.shared.get().durations.of_rows(self.rows_read, self.rows_written);
                     let work = self.work.unwrap_or_else(of_rows);
                     if work > Nanos::ZERO {
-                        return Ok(Step::Work(work));
+                        return Next::Work(work);
                     }
                 }
-                Phase::Finish => return Ok(self.finish()),
+                Phase::Finish => {
+                    self.finish();
+                    return Next::Done;
+                }
             }
         }
     }
 
     /// Takes the plan's locks from the n-th on; the step that takes the first of them that is not free.
-    fn lock(&mut self, cx: &mut StepContext<'_, Tuple>, n: usize) -> Option<Step<Tuple>> {
+    fn lock(&mut self, cx: &mut StepContext<'_, Tuple>, n: usize) -> Option<Box<Step<Tuple>>> {
         for (at, &(relation, mode)) in self.kept.plan.locks.iter().enumerate().skip(n) {
             let tag = LockTag::Relation(relation);
             if !cx.lock_at_once(tag, mode) {
                 self.phase = Phase::Lock(at + 1);
                 let (scope, policy) = (Scope::Transaction, WaitPolicy::Block);
-                return Some(Step::Lock { tag, mode, scope, policy });
+                return Some(Box::new(Step::Lock { tag, mode, scope, policy }));
             }
         }
         None
@@ -218,7 +246,7 @@ impl CompiledStepper {
         locks: usize,
         place: Place,
         after: Vec<AfterCheck>,
-    ) -> Step<Tuple> {
+    ) -> Next {
         let params = Rc::from(&self.params[..]);
         let tag = self.compiled.tag;
         let mut machine = Machine::new(Rc::clone(&self.shared), self.session, params, tag, self.work);
@@ -227,42 +255,55 @@ impl CompiledStepper {
         machine.after = after;
         let task = PlannedTask::resumed(Rc::clone(&self.prepared), &self.kept, locks, place);
         let general = self.general.insert(Box::new(StatementStepper::new(machine, Box::new(task))));
-        general.step(cx, StepOutcome::Done)
+        Next::step(general.step(cx, StepOutcome::Done))
     }
 
-    /// Finds the row and deals with it; the step that this takes, if it cannot be done at once.
-    fn begin(&mut self, cx: &mut StepContext<'_, Tuple>) -> Result<Option<Step<Tuple>>> {
+    /// Finds the row and deals with it: nothing if that was done at once.
+    fn begin(&mut self, cx: &mut StepContext<'_, Tuple>) -> Result<Option<Next>> {
         let compiled = Rc::clone(&self.compiled);
-        if let Deed::Insert { .. } = compiled.deed {
-            return self.insert(cx);
-        }
-        let (found, first) = self.find(cx, &compiled)?;
-        let Some(key) = first else { return Ok(None) };
-        self.key = key;
+        let relation = compiled.table;
         match &compiled.deed {
+            Deed::Insert { table, values } => return self.insert(cx, &compiled, table, values),
             Deed::Read { most, shows } => {
+                let (found, first) = self.find(cx, &compiled)?;
                 self.rows_read = found.min(*most);
                 self.rows = self.rows_read;
-                self.evaluate(cx, &compiled, shows)?;
-                Ok(None)
+                if let Some(key) = first {
+                    self.key = key;
+                    self.evaluate(cx, &compiled, shows)?;
+                }
+                return Ok(None);
             }
+            Deed::Lock { .. } | Deed::Update { .. } | Deed::Delete { .. } => {}
+        }
+        let Some(key) = self.key(cx, &compiled)? else { return Ok(None) };
+        self.key = key;
+        let done = match &compiled.deed {
+            Deed::Lock { strength, .. } => cx.lock_row_at_once(relation, key, *strength),
+            Deed::Delete { .. } => cx.delete_at_once(relation, key),
+            Deed::Update { evaluated, sets_keys: false, .. } if evaluated.is_empty() => {
+                cx.update_at_once(relation, key, false)
+            }
+            _ => AtOnce::TakeStep,
+        };
+        match done {
+            AtOnce::Missing => return Ok(None),
+            AtOnce::TakeStep if !cx.has_row(relation, key) => return Ok(None),
+            AtOnce::Done | AtOnce::TakeStep => self.rows_read = 1,
+        }
+        match &compiled.deed {
+            Deed::Lock { .. } if done == AtOnce::Done => self.locked(cx).map(|()| None),
             Deed::Lock { strength, policy, .. } => {
-                let (relation, strength, policy) = (compiled.table, *strength, *policy);
+                let (strength, policy) = (*strength, *policy);
                 if policy == WaitPolicy::Skip && cx.is_row_busy(relation, key, strength) {
+                    self.rows_read = 0;
                     return Ok(None);
                 }
-                self.rows_read = 1;
-                if cx.lock_row_at_once(relation, key, strength) {
-                    return self.locked(cx).map(|()| None);
-                }
                 self.phase = Phase::Locked;
-                Ok(Some(Step::LockRow { relation, key, strength, policy }))
+                Ok(Some(Next::step(Step::LockRow { relation, key, strength, policy })))
             }
-            Deed::Update { .. } | Deed::Delete { .. } => {
-                self.rows_read = 1;
-                self.change(cx)
-            }
-            Deed::Insert { .. } => Ok(None),
+            _ if done == AtOnce::Done => Ok(self.changed(cx)),
+            _ => self.change(cx, false),
         }
     }
 
@@ -272,44 +313,50 @@ impl CompiledStepper {
         cx: &mut StepContext<'_, Tuple>,
         compiled: &Compiled,
     ) -> Result<(u64, Option<RowKey>)> {
-        let known = &compiled.known;
-        let env = Env::row(&[]);
-        let key = match &compiled.find {
-            Find::Key(values) => match &values[..] {
-                [(_, value)] => {
-                    let value = self.value(cx, value)?;
-                    (!value.is_null()).then(|| known.row_of(std::slice::from_ref(&value)))
-                }
-                values => {
-                    let mut key: SmallVec<[Value; 4]> = smallvec::smallvec![Value::Null; values.len()];
-                    for (nth, value) in values {
-                        key[*nth] = self.value(cx, value)?;
-                    }
-                    (!key.iter().any(Value::is_null)).then(|| known.row_of(&key))
-                }
-            },
-            Find::Unique(values) => {
-                let mut ex = self.exec(cx);
-                let values = values.iter().map(|e| e.eval(&mut ex, &env));
-                let values = values.collect::<Result<SmallVec<[Value; 4]>>>()?;
-                (!values.iter().any(Value::is_null)).then(|| known.hashed(&values, 0))
-            }
-            Find::Few(value) => {
-                let value = [self.value(cx, value)?];
-                if value[0].is_null() {
-                    return Ok((0, None));
-                }
-                let mut keys: SmallVec<[RowKey; FEW as usize]> =
-                    (0..FEW).map(|nth| known.hashed(&value, nth)).collect();
-                keys.sort_unstable();
-                keys.dedup();
-                keys.retain(|key| cx.has_row(compiled.table, *key));
-                return Ok((keys.len() as u64, keys.first().copied()));
-            }
-            Find::New => None,
+        let Find::Few(value) = &compiled.find else {
+            let key = self.key(cx, compiled)?.filter(|key| cx.has_row(compiled.table, *key));
+            return Ok((u64::from(key.is_some()), key));
         };
-        let key = key.filter(|key| cx.has_row(compiled.table, *key));
-        Ok((u64::from(key.is_some()), key))
+        let value = [self.value(cx, value)?];
+        if value[0].is_null() {
+            return Ok((0, None));
+        }
+        let mut keys: SmallVec<[RowKey; FEW as usize]> =
+            (0..FEW).map(|nth| compiled.known.hashed(&value, nth)).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys.retain(|key| cx.has_row(compiled.table, *key));
+        Ok((keys.len() as u64, keys.first().copied()))
+    }
+
+    /// The row that is meant, whether it is there or not; nothing if a NULL is.
+    fn key(&mut self, cx: &mut StepContext<'_, Tuple>, compiled: &Compiled) -> Result<Option<RowKey>> {
+        let known = &compiled.known;
+        if let Find::Number(n, _) = compiled.find {
+            let number = self.params.get(n).and_then(Value::as_int);
+            return Ok(number.map(|number| RowKey::try_from(number).unwrap_or(0)));
+        }
+        let mut key: SmallVec<[Value; 4]> = SmallVec::new();
+        match &compiled.find {
+            Find::Key(values) if values.len() == 1 => {
+                let value = self.value(cx, &values[0].1)?;
+                return Ok((!value.is_null()).then(|| known.row_of(std::slice::from_ref(&value))));
+            }
+            Find::Key(values) => {
+                key.resize(values.len(), Value::Null);
+                for (nth, value) in values {
+                    key[*nth] = self.value(cx, value)?;
+                }
+            }
+            Find::Unique(values) => {
+                for value in values {
+                    key.push(self.value(cx, value)?);
+                }
+                return Ok((!key.iter().any(Value::is_null)).then(|| known.hashed(&key, 0)));
+            }
+            Find::Number(..) | Find::Few(_) | Find::New => return Ok(None),
+        }
+        Ok((!key.iter().any(Value::is_null)).then(|| known.row_of(&key)))
     }
 
     /// A value that depends on no row. Most are parameters of the very type that is wanted.
@@ -364,15 +411,12 @@ impl CompiledStepper {
     }
 
     /// Changes or deletes the row that was found; once more, if a newer version was met.
-    fn change(&mut self, cx: &mut StepContext<'_, Tuple>) -> Result<Option<Step<Tuple>>> {
+    fn change(&mut self, cx: &mut StepContext<'_, Tuple>, is_again: bool) -> Result<Option<Next>> {
         let compiled = Rc::clone(&self.compiled);
         let (relation, key) = (compiled.table, self.key);
         let Deed::Update { table, set, evaluated, sets_keys } = &compiled.deed else {
-            if cx.delete_at_once(relation, key) {
-                return Ok(self.changed(cx));
-            }
             self.phase = Phase::Changed;
-            return Ok(Some(Step::Delete { relation, key }));
+            return Ok(Some(Next::step(Step::Delete { relation, key })));
         };
         let mut key_columns_changed = false;
         if *sets_keys {
@@ -387,43 +431,48 @@ impl CompiledStepper {
         } else {
             self.evaluate(cx, &compiled, evaluated)?;
         }
-        let new = self.version();
-        if cx.update_at_once(relation, key, key_columns_changed) {
+        if !is_again && cx.update_at_once(relation, key, key_columns_changed) == AtOnce::Done {
             return Ok(self.changed(cx));
         }
         self.phase = Phase::Changed;
-        Ok(Some(Step::Update { relation, key, new, key_columns_changed }))
+        // What is in its new version is not known.
+        let new = Tuple::default();
+        Ok(Some(Next::step(Step::Update { relation, key, new, key_columns_changed })))
     }
 
-    fn insert(&mut self, cx: &mut StepContext<'_, Tuple>) -> Result<Option<Step<Tuple>>> {
-        let compiled = Rc::clone(&self.compiled);
+    fn insert(
+        &mut self,
+        cx: &mut StepContext<'_, Tuple>,
+        compiled: &Compiled,
+        table: &Table,
+        values: &[(usize, Given)],
+    ) -> Result<Option<Next>> {
         let relation = compiled.table;
         let mut row = std::mem::take(&mut self.row);
         row.clear();
         row.resize(compiled.width, Value::Null);
-        let mut ex = self.exec(cx);
-        if let Deed::Insert { table, values } = &compiled.deed {
-            for (slot, value) in values {
-                row[*slot] = value.eval(&mut ex, &Env::row(&[]))?;
-            }
-            rows::check(&mut ex, table, &row)?;
+        for (slot, value) in values {
+            row[*slot] = match value {
+                Given::Value(value) => self.value(cx, value)?,
+                Given::Next(sequence, definition) => self.exec(cx).next_of(*sequence, definition)?,
+            };
         }
+        rows::check(&mut self.exec(cx), table, &row)?;
         let number = compiled.known.integer_slot().and_then(|slot| row.get(slot));
         let key = match number {
             Some(number) => compiled.known.row_of(std::slice::from_ref(number)),
             None => cx.fresh_key(relation),
         };
         (self.key, self.row) = (key, row);
-        let row = self.version();
-        if cx.insert_at_once(relation, key) {
+        if cx.insert_at_once(relation, key) == AtOnce::Done {
             return Ok(self.changed(cx));
         }
         self.phase = Phase::Changed;
-        Ok(Some(Step::Insert { relation, key, row }))
+        Ok(Some(Next::step(Step::Insert { relation, key, row: Tuple::default() })))
     }
 
     /// The row is changed; if foreign keys are to be checked now, the general tasks do it.
-    fn changed(&mut self, cx: &mut StepContext<'_, Tuple>) -> Option<Step<Tuple>> {
+    fn changed(&mut self, cx: &mut StepContext<'_, Tuple>) -> Option<Next> {
         (self.rows, self.rows_written) = (1, 1);
         let after = self.checks();
         if after.is_empty() {
@@ -431,11 +480,6 @@ impl CompiledStepper {
         }
         let locks = self.kept.plan.locks.len();
         Some(self.hand_over(cx, locks, Place::After, after))
-    }
-
-    /// A new version, to stand after all others; what is in it is not known.
-    fn version(&self) -> Tuple {
-        Tuple { place: self.shared.edit().next_place(self.compiled.table), values: None }
     }
 
     /// The foreign keys that are to be checked, now that the row is changed.
@@ -464,21 +508,24 @@ impl CompiledStepper {
         after
     }
 
-    fn finish(&mut self) -> Step<Tuple> {
-        let (tag, rows) = (self.compiled.tag, self.rows);
+    fn finish(&mut self) {
         if self.keeps_result {
-            let result = StatementResult { outcome: Outcome { tag, rows }, count: rows, rows: None };
+            let outcome = Outcome { tag: self.compiled.tag, rows: self.rows };
+            let result = StatementResult { outcome, count: self.rows, rows: None };
             self.shared.edit().session_mut(self.session).results.push(result);
         }
-        Step::Done { tag, rows }
     }
 }
 
 impl Stepper<Tuple> for CompiledStepper {
     fn step(&mut self, cx: &mut StepContext<'_, Tuple>, last: StepOutcome<Tuple>) -> Step<Tuple> {
-        match &mut self.general {
-            Some(general) => general.step(cx, last),
-            None => self.advance(cx, &last).unwrap_or_else(Step::Fail),
+        if let Some(general) = &mut self.general {
+            return general.step(cx, last);
+        }
+        match self.advance(cx, &last) {
+            Next::Work(span) => Step::Work(span),
+            Next::Done => Step::Done { tag: self.compiled.tag, rows: self.rows },
+            Next::Step(step) => *step,
         }
     }
 

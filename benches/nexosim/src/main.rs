@@ -57,12 +57,13 @@ fn own<G: Engine + 'static>(engine: G, seconds: u64, transactions: u64, actors: 
         metrics::observe(&mut scheduler);
     }
     let before = cpu_nanos();
-    if actors {
-        drop(sim_actors::run(RunMode::Actors, players, &mut scheduler));
-    } else {
-        bare::run(players, &mut scheduler);
-    }
-    Run { nanos: cpu_nanos() - before, transactions }
+    let (by_loop, by_actors) = match actors {
+        false => (bare::run(players, &mut scheduler), None),
+        true => (None, Some(sim_actors::run(RunMode::Actors, players, &mut scheduler))),
+    };
+    let nanos = cpu_nanos() - before;
+    drop((by_loop, by_actors));
+    Run { nanos, transactions }
 }
 
 /// What has been measured of a variant, round by round.
@@ -97,8 +98,13 @@ fn main() {
             }
         }
     }
-    println!("{seconds} virtual seconds, {transactions} transactions, {rounds} rounds; medians of a round's ratios");
-    println!("{:<28} {:>10} {:>14} {:>18} {:>18}", "variant", "ns/tx min", "to the first", "times NeXosim", "times SimPy");
+    println!(
+        "{seconds} virtual seconds, {transactions} transactions, {rounds} rounds; medians of a round's ratios"
+    );
+    println!(
+        "{:<28} {:>10} {:>14} {:>18} {:>18}",
+        "variant", "ns/tx min", "to the first", "times NeXosim", "times SimPy"
+    );
     for variant in variants.iter().filter(|variant| !variant.nanos.is_empty()) {
         let least = variant.nanos.iter().copied().fold(f64::INFINITY, f64::min);
         print!("{:<28} {least:>10.0} {:>14.2}", variant.name, ratio(&variant.nanos, &variants[0].nanos));

@@ -42,9 +42,13 @@ impl Answers for Direct<'_> {
     }
 }
 
-pub(crate) fn run<G: Engine>(players: Vec<Player<G>>, scheduler: &mut Scheduler<Logged>) {
+/// Runs the players to the end and gives the engine and the clients back.
+pub(crate) fn run<G: Engine>(
+    players: Vec<Player<G>>,
+    scheduler: &mut Scheduler<Logged>,
+) -> Option<(G, Vec<Player<G>>)> {
     let mut players = players.into_iter();
-    let Some(Player::Desk(Desk { mut engine, clients })) = players.next() else { return };
+    let Some(Player::Desk(Desk { mut engine, clients })) = players.next() else { return None };
     let mut clients_of: Vec<Player<G>> = players.collect();
     let (mut due, mut answered) = (Vec::new(), Vec::new());
     let mut server = Direct { scheduler, clients: &clients, answered: &mut answered, round: 0 };
@@ -96,6 +100,7 @@ pub(crate) fn run<G: Engine>(players: Vec<Player<G>>, scheduler: &mut Scheduler<
         }
         server.answered.clear();
     }
+    Some((engine, clients_of))
 }
 
 /// How many transactions end in so many virtual seconds.

@@ -214,6 +214,7 @@ impl<P: Clone + Default> Backends<P> {
     }
 
     /// Notes a lock that is kept until the transaction, or the part of it that took it, ends.
+    #[inline]
     pub(crate) fn note_acquired(&mut self, session: SessionId, hold: HoldId, mode: LockMode) {
         let this = self.session_mut(session);
         if !this.savepoints.is_empty() {
@@ -235,6 +236,7 @@ impl<P: Clone + Default> Backends<P> {
     }
 
     /// Those who were granted something go on in that order, after those who were woken before.
+    #[inline]
     pub(crate) fn queue_woken(&mut self) {
         if !self.newly_woken.is_empty() {
             self.woken.extend(self.newly_woken.drain(..));
@@ -338,7 +340,14 @@ impl<P: Clone + Default> Backends<P> {
     }
 
     /// Lets everybody go on who was woken, in the order of waking, until all wait, work or are done.
+    #[inline]
     pub(crate) fn settle(&mut self, now: Nanos, fx: &mut Effects) {
+        if !self.woken.is_empty() {
+            self.let_all_go_on(now, fx);
+        }
+    }
+
+    fn let_all_go_on(&mut self, now: Nanos, fx: &mut Effects) {
         while !self.woken.is_empty() {
             let place = self.choose(self.woken.len());
             let Some(session) = self.woken.remove(place) else { break };

@@ -184,7 +184,9 @@ impl<P: Clone + Default> Backends<P> {
             stepper.retire();
         }
         let this = self.session_mut(session);
-        this.pending = Pending::Next;
+        if !matches!(this.pending, Pending::Next) {
+            this.pending = Pending::Next;
+        }
         this.release_statement_snapshot_flag();
         if this.block == Block::None {
             self.commit_transaction(session, fx);

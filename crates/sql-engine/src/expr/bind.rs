@@ -542,6 +542,7 @@ impl<'b, 'p> Binder<'b, 'p> {
             let given = std::mem::replace(arg, Typed::constant(Value::Null, Type::Unknown));
             *arg = coerce(given, &wanted)?;
         }
+        self.planner.note_stop();
         let Some(steps) = self.steps.as_deref_mut() else {
             return Ok(Typed::new(Node::Step(function, args), ty));
         };

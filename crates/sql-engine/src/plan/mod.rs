@@ -76,6 +76,8 @@ pub(crate) struct Plan {
     /// Tables that are read as parts of others: a root, and a part.
     pub(crate) parts: Vec<(RelationId, RelationId)>,
     pub(crate) prerequisites: Vec<Prerequisite>,
+    /// Whether an expression in it calls a function that the statement has to stop for.
+    pub(crate) stops: bool,
 }
 
 /// What a name introduced by WITH stands for.
@@ -107,6 +109,7 @@ pub(crate) struct Planner<'p> {
     arguments: Vec<Vec<Type>>,
     /// Partitions whose detaching the transaction's snapshot does not show yet.
     still_attached: Rc<[RelationId]>,
+    stops: bool,
 }
 
 /// Views in views in views: a cycle cannot be made, but a chain can be longer than the stack.
@@ -129,7 +132,13 @@ impl<'p> Planner<'p> {
             drawn_from: None,
             arguments: Vec::new(),
             still_attached: Rc::from([]),
+            stops: false,
         }
+    }
+
+    /// An expression calls a function that the statement has to stop for.
+    pub(crate) fn note_stop(&mut self) {
+        self.stops = true;
     }
 
     /// Partitions that are being detached, but not for a snapshot as old as this session's
@@ -146,9 +155,9 @@ impl<'p> Planner<'p> {
         let mut locks = std::mem::take(&mut self.locks);
         let named_locks = locks.len();
         locks.append(&mut self.planning_locks);
-        let prerequisites = self.prerequisites;
+        let (prerequisites, stops) = (self.prerequisites, self.stops);
         let parts = self.parts_read;
-        Ok(Plan { statement: Rc::new(statement), columns, locks, named_locks, parts, prerequisites })
+        Ok(Plan { statement: Rc::new(statement), columns, locks, named_locks, parts, prerequisites, stops })
     }
 
     fn statement(&mut self, statement: &ast::Statement) -> Result<StatementPlan> {

@@ -6,7 +6,7 @@ use lock_table::{RelationId, SessionId};
 use transactions::CommandTag;
 
 use super::harmless::{Harmless, Row, can_evaluate};
-use super::{Compiled, Deed, Find, Given};
+use super::{Compiled, Deed, Find, Form, Given, Point};
 use crate::exec::selection;
 use crate::expr::{Node, Typed};
 use crate::plan::{
@@ -17,28 +17,29 @@ use crate::state::State;
 use crate::value::{Type, Value};
 use crate::virtual_table::VirtualTable;
 
-/// Compiles a plan, if it is one of a point statement on a virtual table.
+/// Compiles a plan, if it is one of a point statement on a virtual table or of a query that need not stop.
 pub(super) fn compile(plan: &Plan, state: &State, session: SessionId) -> Option<Compiled> {
     let is_twice = |n: usize| plan.locks[..n].contains(&plan.locks[n]);
-    if !plan.prerequisites.is_empty() || !plan.parts.is_empty() || (0..plan.locks.len()).any(is_twice) {
+    if !plan.prerequisites.is_empty() || (0..plan.locks.len()).any(is_twice) {
         return None;
     }
-    let (found, deed, params) = match &*plan.statement {
-        StatementPlan::Query(QueryPlan::Select(query)) => select(query, state)?,
-        StatementPlan::Query(_) => return None,
-        StatementPlan::Insert(plan) => insert(plan, state, session)?,
-        StatementPlan::Update(plan) => update(plan, state)?,
-        StatementPlan::Delete(plan) => delete(plan, state)?,
+    let (point, tag) = match &*plan.statement {
+        StatementPlan::Query(QueryPlan::Select(query)) => (select(query, state), CommandTag::SELECT),
+        StatementPlan::Query(_) => (None, CommandTag::SELECT),
+        StatementPlan::Insert(plan) => (insert(plan, state, session), CommandTag::INSERT),
+        StatementPlan::Update(plan) => (update(plan, state), CommandTag::UPDATE),
+        StatementPlan::Delete(plan) => (delete(plan, state), CommandTag::DELETE),
     };
-    let Found { table, known, width, find } = found;
-    let returns_rows = !plan.columns.is_empty() || matches!(&*plan.statement, StatementPlan::Query(_));
-    let tag = match deed {
-        Deed::Read { .. } | Deed::Lock { .. } => CommandTag::SELECT,
-        Deed::Insert { .. } => CommandTag::INSERT,
-        Deed::Update { .. } => CommandTag::UPDATE,
-        Deed::Delete { .. } => CommandTag::DELETE,
+    let is_query = matches!(&*plan.statement, StatementPlan::Query(_));
+    let returns_rows = !plan.columns.is_empty() || is_query;
+    let (form, params) = match (point, &*plan.statement) {
+        (Some((Found { table, known, width, find }, deed, params)), _) => {
+            (Form::Point(Point { table, known, width, find, deed }), params)
+        }
+        (None, StatementPlan::Query(query)) if !query.locks_rows() && !plan.stops => (Form::Query, 0),
+        (None, _) => return None,
     };
-    Some(Compiled { table, known, width, find, deed, tag, params, returns_rows })
+    Some(Compiled { form, tag, params, returns_rows })
 }
 
 /// Where a statement's rows are.

@@ -1,5 +1,5 @@
 //! Point statements as flat programs: a row of a virtual table, found by its key, is read, locked, changed, deleted or
-//! inserted.
+//! inserted. And queries, which are evaluated as a whole if they need not stop for a lock.
 //!
 //! Nearly everything that an application does all day is of this kind, and of nearly all of it nothing but its
 //! waits and its time is wanted. The general way builds a stack of tasks for each execution, with rows, results and
@@ -16,7 +16,7 @@
 //! Invariant: whichever way a statement goes, it takes the same steps, evaluates what can fail or be noticed in the
 //! same order, and ends with the same counts (`compiled_statements_log_what_general_ones_log`).
 //!
-//! Deliberately absent: stored rows, partitions, triggers, generated columns, ON CONFLICT, serializable and
+//! Deliberately absent: changes of stored rows, partitions, triggers, generated columns, ON CONFLICT, serializable and
 //! repeatable-read transactions, rows of a result.
 
 mod compile;
@@ -40,17 +40,31 @@ use crate::virtual_table::VirtualTable;
 /// A plan that was compiled.
 #[derive(Debug)]
 pub(crate) struct Compiled {
-    table: RelationId,
-    /// What the table was known to be: another table of the same name is compiled anew.
-    known: Rc<VirtualTable>,
-    width: usize,
-    find: Find,
-    deed: Deed,
+    form: Form,
     tag: CommandTag,
     /// So many parameters are needed by expressions that are left out.
     params: usize,
     /// Whether a client that wants results gets rows.
     pub(crate) returns_rows: bool,
+}
+
+#[derive(Debug)]
+enum Form {
+    /// A row of a virtual table, or few of them.
+    Point(Point),
+    /// A query of any kind that need not stop: it is evaluated as a whole.
+    Query,
+}
+
+/// What is done to which rows of a virtual table.
+#[derive(Debug)]
+struct Point {
+    table: RelationId,
+    /// What the table was known to be: if it is not so any more, the plan is compiled anew.
+    known: Rc<VirtualTable>,
+    width: usize,
+    find: Find,
+    deed: Deed,
 }
 
 /// Which rows it is about.
@@ -112,11 +126,11 @@ enum Given {
 impl Compiled {
     /// Whether it can be executed with these parameters.
     pub(crate) fn takes(&self, params: &[Value]) -> bool {
-        let is_number = match &self.find {
-            Find::Number(n, ty) => {
+        let is_number = match &self.form {
+            Form::Point(Point { find: Find::Number(n, ty), .. }) => {
                 matches!(params.get(*n), Some(Value::Int(number)) if in_range(*number, ty))
             }
-            Find::Key(_) | Find::Unique(_) | Find::Few(_) | Find::New => true,
+            Form::Point(_) | Form::Query => true,
         };
         is_number && params.len() >= self.params
     }
@@ -168,16 +182,27 @@ mod tests {
     }
 
     #[test]
-    fn what_is_more_than_a_point_statement_is_left_to_the_general_tasks() {
+    fn queries_that_need_not_stop_have_a_compiled_form() {
         for sql in [
             "SELECT count(*) FROM users WHERE id = $1",
-            "SELECT id FROM users WHERE id IN ($1, $2)",
-            "SELECT id FROM users WHERE id > $1",
-            "SELECT id FROM users WHERE id = (SELECT max(id) FROM orders)",
-            "SELECT u.id FROM users u JOIN orders o ON o.user_id = u.id WHERE u.id = $1",
-            "SELECT pg_advisory_lock(id) FROM users WHERE id = $1",
-            "SELECT id FROM stored WHERE id = $1",
+            "SELECT id FROM users WHERE id IN ($1, $2) OR id > $1",
+            "SELECT id FROM stored WHERE id = (SELECT max(id) FROM orders)",
+            "SELECT u.id FROM users u JOIN stored s ON s.id = u.id WHERE u.id = $1 GROUP BY u.id",
             "SELECT id FROM parts WHERE id = $1",
+            "VALUES (1), ($1)",
+        ] {
+            assert!(has_compiled_form(sql), "{sql}");
+        }
+    }
+
+    #[test]
+    fn what_is_more_than_a_point_statement_is_left_to_the_general_tasks() {
+        for sql in [
+            "SELECT id FROM users WHERE id IN ($1, $2) FOR UPDATE",
+            "SELECT pg_advisory_lock(id) FROM users WHERE id = $1",
+            "SELECT id FROM stored WHERE pg_try_advisory_lock(id)",
+            "WITH gone AS (DELETE FROM stored RETURNING id) SELECT count(*) FROM gone",
+            "SELECT id FROM stored WHERE id = $1 FOR SHARE",
             "UPDATE users SET n = 1",
             "UPDATE users SET n = (SELECT 1) WHERE id = $1",
             "UPDATE users SET n = 1 WHERE id = $1 RETURNING 1 / n",

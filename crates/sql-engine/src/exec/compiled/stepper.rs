@@ -9,17 +9,17 @@ use sim_clock::Nanos;
 use smallvec::SmallVec;
 use transactions::{AtOnce, Outcome, Step, StepContext, StepOutcome, Stepper, WaitPolicy};
 
-use super::{Compiled, Deed, Find, Given};
+use super::{Compiled, Deed, Find, Form, Given, Point};
 use crate::error::{Result, SqlError};
 use crate::exec::machine::{Machine, StatementStepper};
 use crate::exec::planned::{Phase as Place, PlannedTask};
 use crate::exec::reference::AfterCheck;
 use crate::exec::selection::FEW;
 use crate::exec::stops::Stops;
-use crate::exec::{Exec, Rows, rows};
+use crate::exec::{Exec, Rows, query, rows};
 use crate::expr::{Env, Node, Typed};
 use crate::job::{KeptPlan, Prepared};
-use crate::plan::Table;
+use crate::plan::{StatementPlan, Table};
 use crate::state::{Shared, StatementResult, Tuple};
 use crate::value::{Type, Value};
 
@@ -87,7 +87,7 @@ pub(crate) struct CompiledStepper {
     rows_written: u64,
     /// The row that is inserted, or its new version if its keys matter.
     row: Vec<Value>,
-    /// What expressions could need that are not compiled: there is never anything in it.
+    /// What subqueries have found.
     stored: FxHashMap<usize, Rows>,
     stops: Stops,
     /// The general tasks, if they had to take over.
@@ -153,11 +153,16 @@ impl CompiledStepper {
         loop {
             match self.phase {
                 Phase::Overhead => {
-                    self.phase = Phase::Lock(0);
                     let overhead = self.shared.get().statement_overhead;
                     if overhead > Nanos::ZERO {
+                        self.phase = Phase::Lock(0);
                         return Next::Work(overhead);
                     }
+                    // The catalog was looked at when the statement was sent.
+                    if let Some(step) = self.lock(cx, 0) {
+                        return Next::Step(step);
+                    }
+                    self.phase = Phase::Find;
                 }
                 Phase::Lock(n) => {
                     if !self.shared.get().is_at(self.session, &self.kept.stamp) {
@@ -166,10 +171,10 @@ impl CompiledStepper {
                     if let Some(step) = self.lock(cx, n) {
                         return Next::Step(step);
                     }
-                    cx.take_snapshot();
                     self.phase = Phase::Find;
                 }
                 Phase::Find => {
+                    cx.take_snapshot();
                     if !self.is_as_compiled() {
                         self.kept.forget_compiled();
                         let locks = self.kept.plan.locks.len();
@@ -235,7 +240,7 @@ impl CompiledStepper {
 
     /// Whether the table is still known to be what it was.
     fn is_as_compiled(&self) -> bool {
-        let Compiled { table, known, .. } = &*self.compiled;
+        let Form::Point(Point { table, known, .. }) = &self.compiled.form else { return true };
         self.shared.get().virtual_tables.get(table).is_some_and(|now| Rc::ptr_eq(now, known))
     }
 
@@ -261,24 +266,25 @@ impl CompiledStepper {
     /// Finds the row and deals with it: nothing if that was done at once.
     fn begin(&mut self, cx: &mut StepContext<'_, Tuple>) -> Result<Option<Next>> {
         let compiled = Rc::clone(&self.compiled);
-        let relation = compiled.table;
-        match &compiled.deed {
-            Deed::Insert { table, values } => return self.insert(cx, &compiled, table, values),
+        let Form::Point(point) = &compiled.form else { return self.query(cx).map(|()| None) };
+        let relation = point.table;
+        match &point.deed {
+            Deed::Insert { table, values } => return self.insert(cx, point, table, values),
             Deed::Read { most, shows } => {
-                let (found, first) = self.find(cx, &compiled)?;
+                let (found, first) = self.find(cx, point)?;
                 self.rows_read = found.min(*most);
                 self.rows = self.rows_read;
                 if let Some(key) = first {
                     self.key = key;
-                    self.evaluate(cx, &compiled, shows)?;
+                    self.evaluate(cx, point, shows)?;
                 }
                 return Ok(None);
             }
             Deed::Lock { .. } | Deed::Update { .. } | Deed::Delete { .. } => {}
         }
-        let Some(key) = self.key(cx, &compiled)? else { return Ok(None) };
+        let Some(key) = self.key(cx, point)? else { return Ok(None) };
         self.key = key;
-        let done = match &compiled.deed {
+        let done = match &point.deed {
             Deed::Lock { strength, .. } => cx.lock_row_at_once(relation, key, *strength),
             Deed::Delete { .. } => cx.delete_at_once(relation, key),
             Deed::Update { evaluated, sets_keys: false, .. } if evaluated.is_empty() => {
@@ -291,7 +297,7 @@ impl CompiledStepper {
             AtOnce::TakeStep if !cx.has_row(relation, key) => return Ok(None),
             AtOnce::Done | AtOnce::TakeStep => self.rows_read = 1,
         }
-        match &compiled.deed {
+        match &point.deed {
             Deed::Lock { .. } if done == AtOnce::Done => self.locked(cx).map(|()| None),
             Deed::Lock { strength, policy, .. } => {
                 let (strength, policy) = (*strength, *policy);
@@ -307,14 +313,22 @@ impl CompiledStepper {
         }
     }
 
+    /// Evaluates a query as a whole; nobody wants its rows.
+    fn query(&mut self, cx: &mut StepContext<'_, Tuple>) -> Result<()> {
+        let kept = Rc::clone(&self.kept);
+        let StatementPlan::Query(query) = &*kept.plan.statement else { return Ok(()) };
+        self.stored.clear();
+        let mut ex = self.exec(cx);
+        let rows = query::run(&mut ex, query, None)?;
+        let read = ex.rows_read;
+        (self.rows, self.rows_read) = (rows.len() as u64, read);
+        Ok(())
+    }
+
     /// How many of the rows that are meant are there, and the first of them.
-    fn find(
-        &mut self,
-        cx: &mut StepContext<'_, Tuple>,
-        compiled: &Compiled,
-    ) -> Result<(u64, Option<RowKey>)> {
-        let Find::Few(value) = &compiled.find else {
-            let key = self.key(cx, compiled)?.filter(|key| cx.has_row(compiled.table, *key));
+    fn find(&mut self, cx: &mut StepContext<'_, Tuple>, point: &Point) -> Result<(u64, Option<RowKey>)> {
+        let Find::Few(value) = &point.find else {
+            let key = self.key(cx, point)?.filter(|key| cx.has_row(point.table, *key));
             return Ok((u64::from(key.is_some()), key));
         };
         let value = [self.value(cx, value)?];
@@ -322,22 +336,22 @@ impl CompiledStepper {
             return Ok((0, None));
         }
         let mut keys: SmallVec<[RowKey; FEW as usize]> =
-            (0..FEW).map(|nth| compiled.known.hashed(&value, nth)).collect();
+            (0..FEW).map(|nth| point.known.hashed(&value, nth)).collect();
         keys.sort_unstable();
         keys.dedup();
-        keys.retain(|key| cx.has_row(compiled.table, *key));
+        keys.retain(|key| cx.has_row(point.table, *key));
         Ok((keys.len() as u64, keys.first().copied()))
     }
 
     /// The row that is meant, whether it is there or not; nothing if a NULL is.
-    fn key(&mut self, cx: &mut StepContext<'_, Tuple>, compiled: &Compiled) -> Result<Option<RowKey>> {
-        let known = &compiled.known;
-        if let Find::Number(n, _) = compiled.find {
+    fn key(&mut self, cx: &mut StepContext<'_, Tuple>, point: &Point) -> Result<Option<RowKey>> {
+        let known = &point.known;
+        if let Find::Number(n, _) = point.find {
             let number = self.params.get(n).and_then(Value::as_int);
             return Ok(number.map(|number| RowKey::try_from(number).unwrap_or(0)));
         }
         let mut key: SmallVec<[Value; 4]> = SmallVec::new();
-        match &compiled.find {
+        match &point.find {
             Find::Key(values) if values.len() == 1 => {
                 let value = self.value(cx, &values[0].1)?;
                 return Ok((!value.is_null()).then(|| known.row_of(std::slice::from_ref(&value))));
@@ -391,21 +405,22 @@ impl CompiledStepper {
     fn locked(&mut self, cx: &mut StepContext<'_, Tuple>) -> Result<()> {
         self.rows = 1;
         let compiled = Rc::clone(&self.compiled);
-        let Deed::Lock { shows, .. } = &compiled.deed else { return Ok(()) };
-        self.evaluate(cx, &compiled, shows)
+        let Form::Point(point) = &compiled.form else { return Ok(()) };
+        let Deed::Lock { shows, .. } = &point.deed else { return Ok(()) };
+        self.evaluate(cx, point, shows)
     }
 
     /// Evaluates over the row as it is known.
     fn evaluate(
         &mut self,
         cx: &mut StepContext<'_, Tuple>,
-        compiled: &Compiled,
+        point: &Point,
         expressions: &[Typed],
     ) -> Result<()> {
         if expressions.is_empty() {
             return Ok(());
         }
-        let row = compiled.known.values(self.key, compiled.width);
+        let row = point.known.values(self.key, point.width);
         let mut ex = self.exec(cx);
         expressions.iter().try_for_each(|e| e.eval(&mut ex, &Env::row(&row)).map(drop))
     }
@@ -413,14 +428,15 @@ impl CompiledStepper {
     /// Changes or deletes the row that was found; once more, if a newer version was met.
     fn change(&mut self, cx: &mut StepContext<'_, Tuple>, is_again: bool) -> Result<Option<Next>> {
         let compiled = Rc::clone(&self.compiled);
-        let (relation, key) = (compiled.table, self.key);
-        let Deed::Update { table, set, evaluated, sets_keys } = &compiled.deed else {
+        let Form::Point(point) = &compiled.form else { return Ok(None) };
+        let (relation, key) = (point.table, self.key);
+        let Deed::Update { table, set, evaluated, sets_keys } = &point.deed else {
             self.phase = Phase::Changed;
             return Ok(Some(Next::step(Step::Delete { relation, key })));
         };
         let mut key_columns_changed = false;
         if *sets_keys {
-            let old = compiled.known.values(key, compiled.width);
+            let old = point.known.values(key, point.width);
             let mut new = old.clone();
             let mut ex = self.exec(cx);
             for (slot, value) in set {
@@ -429,7 +445,7 @@ impl CompiledStepper {
             key_columns_changed = table.key_slots.iter().any(|slot| old[*slot] != new[*slot]);
             self.row = new;
         } else {
-            self.evaluate(cx, &compiled, evaluated)?;
+            self.evaluate(cx, point, evaluated)?;
         }
         if !is_again && cx.update_at_once(relation, key, key_columns_changed) == AtOnce::Done {
             return Ok(self.changed(cx));
@@ -443,14 +459,14 @@ impl CompiledStepper {
     fn insert(
         &mut self,
         cx: &mut StepContext<'_, Tuple>,
-        compiled: &Compiled,
+        point: &Point,
         table: &Table,
         values: &[(usize, Given)],
     ) -> Result<Option<Next>> {
-        let relation = compiled.table;
+        let relation = point.table;
         let mut row = std::mem::take(&mut self.row);
         row.clear();
-        row.resize(compiled.width, Value::Null);
+        row.resize(point.width, Value::Null);
         for (slot, value) in values {
             row[*slot] = match value {
                 Given::Value(value) => self.value(cx, value)?,
@@ -458,9 +474,9 @@ impl CompiledStepper {
             };
         }
         rows::check(&mut self.exec(cx), table, &row)?;
-        let number = compiled.known.integer_slot().and_then(|slot| row.get(slot));
+        let number = point.known.integer_slot().and_then(|slot| row.get(slot));
         let key = match number {
-            Some(number) => compiled.known.row_of(std::slice::from_ref(number)),
+            Some(number) => point.known.row_of(std::slice::from_ref(number)),
             None => cx.fresh_key(relation),
         };
         (self.key, self.row) = (key, row);
@@ -484,14 +500,14 @@ impl CompiledStepper {
 
     /// The foreign keys that are to be checked, now that the row is changed.
     fn checks(&self) -> Vec<AfterCheck> {
-        let compiled = &*self.compiled;
         let mut after = Vec::new();
-        match &compiled.deed {
+        let Form::Point(point) = &self.compiled.form else { return after };
+        match &point.deed {
             Deed::Insert { table, .. } => {
                 after.extend(table.outgoing.iter().map(|fk| AfterCheck::referencing(fk, &self.row)));
             }
             Deed::Update { table, sets_keys: true, .. } => {
-                let old = compiled.known.values(self.key, compiled.width);
+                let old = point.known.values(self.key, point.width);
                 for fk in &table.outgoing {
                     if fk.slots.iter().any(|slot| old[*slot] != self.row[*slot]) {
                         after.push(AfterCheck::referencing(fk, &self.row));
@@ -500,7 +516,7 @@ impl CompiledStepper {
                 AfterCheck::push_referenced(&mut after, table, &old, Some(&self.row));
             }
             Deed::Delete { table } if !table.incoming.is_empty() => {
-                let old = compiled.known.values(self.key, compiled.width);
+                let old = point.known.values(self.key, point.width);
                 AfterCheck::push_referenced(&mut after, table, &old, None);
             }
             _ => {}

@@ -38,6 +38,7 @@ mod invariants;
 mod lock;
 mod mode;
 mod queue;
+mod release;
 mod search;
 mod table;
 mod tag;

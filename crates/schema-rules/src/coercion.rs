@@ -72,7 +72,7 @@ pub enum Conversion {
 pub fn conversion(catalog: &Catalog, session: &Session, from: &ColumnType, to: &ColumnType) -> Conversion {
     let from_base = catalog.base_type(from);
     let to_base = catalog.base_type(to);
-    let below = base_conversion(catalog, session, &from_base, &to_base);
+    let below = base_conversion(catalog, session, from_base, to_base);
     // Going to a domain wraps the value in CoerceToDomain, which is free only without constraints; a value that is
     // of that domain already is not wrapped.
     let same_domain = from.id == to.id && from.array == to.array;

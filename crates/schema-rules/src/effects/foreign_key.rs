@@ -208,7 +208,7 @@ impl Run<'_> {
             Some("oid" | "regclass" | "regproc" | "regtype") => Some("oids"),
             _ => None,
         };
-        family(&a).is_some() && family(&a) == family(&b)
+        family(a).is_some() && family(a) == family(b)
     }
 
     /// Enters the foreign key for the table and all its partitions, and has their rows looked up.

@@ -177,13 +177,13 @@ impl Run<'_> {
             TypeId::Builtin(builtin) => builtin.display,
             _ => &to.written,
         };
-        let otherwise = if text(&base) && !base.array {
+        let otherwise = if text(base) && !base.array {
             let length = base.modifiers.first().map(|n| format!("({n})")).unwrap_or_default();
             SqlError::new(
                 sqlstate::STRING_DATA_RIGHT_TRUNCATION,
                 format!("value too long for type {written}{length}"),
             )
-        } else if text(&from) {
+        } else if text(from) {
             SqlError::new(
                 sqlstate::INVALID_TEXT_REPRESENTATION,
                 format!("invalid input syntax for type {written}"),
@@ -196,7 +196,7 @@ impl Run<'_> {
             };
             SqlError::new(sqlstate::NUMERIC_VALUE_OUT_OF_RANGE, what)
         };
-        if !self.may_fail(&from, &base, using) {
+        if !self.may_fail(from, base, using) {
             return Ok(());
         }
         let condition = Condition::Converts {

@@ -126,6 +126,6 @@ mod tests {
         let told: Vec<_> = pools.iter().map(|(actor, pool)| (actor.0, pool.used, pool.peak_queue)).collect();
         assert_eq!(told, [(2, 7_000_000, 0), (5, 9_000_000, 2)]);
         let exhausted = pools.iter().last().map(|(_, pool)| (pool.exhausted, pool.waited));
-        assert_eq!(exhausted, Some((Nanos::from_millis(4), Nanos::from_millis(6))));
+        assert_eq!(exhausted, Some((Nanos::from_millis(4), Nanos::from_millis(5))));
     }
 }

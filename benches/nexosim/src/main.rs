@@ -30,7 +30,7 @@ use sim_clock::{Nanos, Scheduler};
 
 use crate::engine::{Engine, Logged, Server};
 use crate::kernel::Kernel;
-use crate::players::{Level, TABLES, cast};
+use crate::players::{Level, Size, TABLES, cast};
 
 fn cpu_nanos() -> u64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
@@ -52,17 +52,18 @@ impl Run {
 
 fn own<G: Engine + 'static>(engine: G, seconds: u64, transactions: u64, actors: bool) -> Run {
     let mut scheduler: Scheduler<Logged> = Scheduler::new(Nanos::from_secs(seconds));
-    let players = cast(engine, Level::Statements, &mut scheduler);
+    let players = cast(engine, Level::Statements, Size::COMMON, &mut scheduler);
     if actors {
         metrics::observe(&mut scheduler);
     }
     let before = cpu_nanos();
-    if actors {
-        drop(sim_actors::run(RunMode::Actors, players, &mut scheduler));
-    } else {
-        bare::run(players, &mut scheduler);
-    }
-    Run { nanos: cpu_nanos() - before, transactions }
+    let (by_loop, by_actors) = match actors {
+        false => (bare::run(players, &mut scheduler), None),
+        true => (None, Some(sim_actors::run(RunMode::Actors, players, &mut scheduler))),
+    };
+    let nanos = cpu_nanos() - before;
+    drop((by_loop, by_actors));
+    Run { nanos, transactions }
 }
 
 /// What has been measured of a variant, round by round.
@@ -79,7 +80,7 @@ const SIMPY: usize = 4;
 fn main() {
     let numbers: Vec<u64> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
     let (seconds, rounds) = (numbers.first().copied().unwrap_or(10), numbers.get(1).copied().unwrap_or(5));
-    let transactions = bare::transactions(seconds);
+    let transactions = bare::transactions(seconds, Size::COMMON);
     let mut variants = NAMES.map(|name| Variant { name, nanos: Vec::new() });
     let mut absent = None;
     for _ in 0..rounds {
@@ -97,8 +98,13 @@ fn main() {
             }
         }
     }
-    println!("{seconds} virtual seconds, {transactions} transactions, {rounds} rounds; medians of a round's ratios");
-    println!("{:<28} {:>10} {:>14} {:>18} {:>18}", "variant", "ns/tx min", "to the first", "times NeXosim", "times SimPy");
+    println!(
+        "{seconds} virtual seconds, {transactions} transactions, {rounds} rounds; medians of a round's ratios"
+    );
+    println!(
+        "{:<28} {:>10} {:>14} {:>18} {:>18}",
+        "variant", "ns/tx min", "to the first", "times NeXosim", "times SimPy"
+    );
     for variant in variants.iter().filter(|variant| !variant.nanos.is_empty()) {
         let least = variant.nanos.iter().copied().fold(f64::INFINITY, f64::min);
         print!("{:<28} {least:>10.0} {:>14.2}", variant.name, ratio(&variant.nanos, &variants[0].nanos));

@@ -12,10 +12,10 @@ use nexosim::time::MonotonicTime;
 use serde::{Deserialize, Serialize};
 use sim_clock::{Nanos, Seed, Stream, TraceHash, Traced};
 
-use crate::{Run as Measured, cpu_nanos};
 use crate::engine::{Answers, Logged};
 use crate::kernel::{Kernel, Order};
 use crate::players::{INSTANCES, SESSIONS_EACH, TABLES};
+use crate::{Run as Measured, cpu_nanos};
 
 const SERVICE: Nanos = Nanos::from_millis(2);
 const THINK: Nanos = Nanos::from_millis(10);

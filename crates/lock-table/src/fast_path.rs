@@ -1,6 +1,11 @@
 //! The fast path for relation locks of reading and writing, as far as it can be seen from outside.
+//!
+//! Reading and writing take their relation locks by a *fast path* that the main lock table knows nothing of, as long
+//! as nobody holds or wants the relation in a mode that could conflict (`README`, "Fast Path Locking"). It is here
+//! because it shows: a session that waits in the main table is not known there to hold what it has in its fast path,
+//! so the early deadlock test misses that.
 
-use crate::hold::{Hold, HoldId};
+use crate::hold::HoldId;
 use crate::lock::{Lock, NIL};
 use crate::table::Proc;
 use crate::{LockMode, LockModes, LockTable, LockTag, RelationId, Scope, SessionId};
@@ -9,6 +14,13 @@ use crate::{LockMode, LockModes, LockTable, LockTag, RelationId, Scope, SessionI
 const FAST_SLOTS: u8 = 16;
 
 impl Lock {
+    /// Notes that a session has taken the lock by its fast path.
+    #[inline]
+    pub(crate) fn enter_fast_path(&mut self, proc: &mut Proc) {
+        proc.fast_slots += 1;
+        self.fast_holds += 1;
+    }
+
     /// Whether a session may take this lock in this mode by its fast path.
     #[inline]
     pub(crate) fn lets_pass(&self, mode: LockMode, proc: &Proc) -> bool {
@@ -16,19 +28,6 @@ impl Lock {
         let is_relation = matches!(self.tag, LockTag::Relation(_));
         !strong && is_relation && LockModes::WEAK.contains(mode) && proc.fast_slots < FAST_SLOTS
     }
-}
-
-/// Reading and writing take their relation locks by a *fast path* that the main lock table knows nothing of, as
-/// long as nobody holds or wants the relation in a mode that could conflict (`README`, "Fast Path Locking"). It is
-/// here because it shows: a session that waits in the main table is not known there to hold what it has in its
-/// fast path, so the early deadlock test misses that.
-#[inline]
-pub(crate) fn enter_fast_path(lock: &mut Lock, proc: &mut Proc, hold: &mut Hold, mode: LockMode) {
-    if hold.fast.is_empty() {
-        proc.fast_slots += 1;
-        lock.fast_holds += 1;
-    }
-    hold.fast.insert(mode);
 }
 
 impl LockTable {
@@ -52,11 +51,12 @@ impl LockTable {
         if proc.holds.len > 0 && self.holds.find(id, lock.holds, session, proc.holds).is_some() {
             return None;
         }
-        let (hold_id, hold) = self.holds.add(id, lock, session, &mut proc.holds);
-        hold.by_scope[scope as usize] = LockModes::only(mode);
+        let fast = LockModes::only(mode);
+        let mut held = [LockModes::NONE; 2];
+        held[scope as usize] = fast;
         lock.count_grant(mode);
-        enter_fast_path(lock, proc, hold, mode);
-        Some(HoldId(hold_id))
+        lock.enter_fast_path(proc);
+        Some(HoldId(self.holds.add(id, lock, session, &mut proc.holds, held, fast)))
     }
 
     /// Who wants a strong mode first brings everybody's fast-path locks of the relation into the main table.

@@ -66,6 +66,7 @@ impl Default for Holds {
 }
 
 impl Holds {
+    /// Enters what a session holds of a lock from now on, or nothing yet.
     #[inline(always)]
     pub(crate) fn add(
         &mut self,
@@ -73,13 +74,15 @@ impl Holds {
         lock: &mut Lock,
         session: SessionId,
         of_session: &mut Ends,
-    ) -> (u32, &mut Hold) {
+        by_scope: [LockModes; 2],
+        fast: LockModes,
+    ) -> u32 {
         let of_lock = &mut lock.holds;
         let hold = Hold {
             lock: id_of_lock,
             session,
-            by_scope: [LockModes::NONE; 2],
-            fast: LockModes::NONE,
+            by_scope,
+            fast,
             is_advisory: matches!(lock.tag, LockTag::Advisory(_)),
             in_lock: Links { prev: of_lock.tail, next: NIL },
             in_session: Links { prev: of_session.tail, next: NIL },
@@ -106,7 +109,7 @@ impl Holds {
         (of_lock.tail, of_session.tail) = (id, id);
         of_lock.len += 1;
         of_session.len += 1;
-        (id, &mut self.slab[id as usize])
+        id
     }
 
     #[inline(always)]

@@ -28,8 +28,8 @@
 //! if one session holds them all; each waiter conflicts with a holder or with a waiter ahead of it; the
 //! masks and counts of a lock agree with its lists; a session waits for one lock at most.
 //!
-//! **Absent on purpose**: lock groups of parallel workers, predicate locks (SSI), the fast path and the
-//! partitions of the shared table, which change speed but not behaviour.
+//! **Absent on purpose**: lock groups of parallel workers, predicate locks (SSI), the partitions of the shared table,
+//! which change speed but not behaviour, and of the fast path all that cannot be seen from outside.
 
 mod deadlock;
 mod fast_path;

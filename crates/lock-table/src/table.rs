@@ -2,7 +2,6 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::fast_path::enter_fast_path;
 use crate::hold::{Hold, HoldId, Holds};
 use crate::lock::{Ends, Lock, NIL};
 use crate::{LockMode, LockModes, LockTag, RelationId, SessionId};
@@ -151,15 +150,20 @@ impl LockTable {
             self.drop_if_unused(lock_id);
             return Request::Unavailable;
         }
-        let (id, hold) = match found {
-            Some(id) => (id, self.holds.get_mut(id)),
-            None => self.holds.add(lock_id, lock, session, &mut proc.holds),
+        let (nothing, none) = ([LockModes::NONE; 2], LockModes::NONE);
+        let id = match found {
+            Some(id) => id,
+            None => self.holds.add(lock_id, lock, session, &mut proc.holds, nothing, none),
         };
         if !conflict {
+            let hold = self.holds.get_mut(id);
             hold.by_scope[scope as usize].insert(mode);
             lock.count_grant(mode);
             if lock.lets_pass(mode, proc) {
-                enter_fast_path(lock, proc, hold, mode);
+                if hold.fast.is_empty() {
+                    lock.enter_fast_path(proc);
+                }
+                hold.fast.insert(mode);
             }
             return Request::Granted(HoldId(id));
         }
@@ -191,8 +195,10 @@ impl LockTable {
             return;
         }
         debug_assert!(lock.is_unused(), "{tag:?} is held by another than its owner");
-        let (hold, _) = self.holds.add(lock_id, lock, session, &mut proc.holds);
-        self.grant(hold, LockMode::Exclusive, Scope::Transaction);
+        let mode = LockMode::Exclusive;
+        let held = [LockModes::only(mode), LockModes::NONE];
+        self.holds.add(lock_id, lock, session, &mut proc.holds, held, LockModes::NONE);
+        lock.count_grant(mode);
         self.check(lock_id);
     }
 
@@ -219,20 +225,25 @@ impl LockTable {
     /// Gives back everything but what is kept for the session: advisory locks last, as `ProcReleaseLocks`
     /// in `proc.c` does, and otherwise in the order in which the locks were taken.
     pub fn release_transaction(&mut self, session: SessionId, woken: &mut Vec<SessionId>) {
-        if self.release_kind(session, false, woken) {
-            self.release_kind(session, true, woken);
+        if self.release_kind::<false>(session, woken) {
+            self.release_advisory(session, woken);
         }
     }
 
+    #[cold]
+    fn release_advisory(&mut self, session: SessionId, woken: &mut Vec<SessionId>) {
+        self.release_kind::<true>(session, woken);
+    }
+
     /// Gives back the advisory locks, or all others; says whether there are locks of the other kind.
-    #[inline]
-    fn release_kind(&mut self, session: SessionId, advisory: bool, woken: &mut Vec<SessionId>) -> bool {
+    #[inline(always)]
+    fn release_kind<const ADVISORY: bool>(&mut self, session: SessionId, woken: &mut Vec<SessionId>) -> bool {
         let mut others = false;
         let mut id = self.procs[session.index()].holds.head;
         while id != NIL {
             let next = self.holds.next_in_session(id);
             let hold = self.holds.get(id);
-            if hold.is_advisory == advisory {
+            if hold.is_advisory == ADVISORY {
                 self.release_modes(id, hold.by_scope[0], Scope::Transaction, woken);
             } else {
                 others = true;

@@ -16,7 +16,7 @@ use std::rc::Rc;
 use sim_actors::coordinator::Failure;
 use sim_actors::coordinator::coroutine::{Coroutine, Port};
 use sim_actors::{Event, Failed, Managed, MigrationCoordinator, Player, RunMode, StartCheck};
-use sim_clock::{ActorId, Nanos, Scheduler, Seed};
+use sim_clock::{ClosedInstant, Nanos, Scheduler, Seed};
 use transactions::LockMode;
 
 use crate::cast::{Cast, Instance, SERVER};
@@ -136,10 +136,13 @@ where
     names.push("migration".to_owned());
     let (observer, seen) = (options.observer.clone(), Rc::new(RefCell::new(Observed::default())));
     let counts = Rc::clone(&seen);
-    scheduler.log.observe(Box::new(move |at, actor: ActorId, event: &Event| {
-        counts.borrow_mut().count(event);
+    scheduler.log.observe(Box::new(move |at, instant: ClosedInstant<'_, Event>| {
+        let mut counts = counts.borrow_mut();
+        instant.events().for_each(|(_, event)| counts.count(event));
         if let Some(observer) = &observer {
-            observer(at, names.get(actor.0 as usize).map_or("", String::as_str), event);
+            for (actor, event) in instant.events() {
+                observer(at, names.get(actor.0 as usize).map_or("", String::as_str), event);
+            }
         }
     }));
     let players = cast.take_stage(session);

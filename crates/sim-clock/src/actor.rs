@@ -89,8 +89,9 @@ impl<E: Traced> Scheduler<E> {
             }
             if let Some(goes_on) = gate {
                 *interrupted = !goes_on(at);
+                return !*interrupted;
             }
-            !*interrupted
+            true
         };
         let Some(at) = timers.pop_instant_if(goes_on, due) else { return false };
         self.now = at;
@@ -137,6 +138,12 @@ impl<M, E: Traced> Context<'_, M, E> {
     /// Writes to the event log.
     pub fn log(&mut self, event: E) {
         self.scheduler.log.push(self.round, self.me, event);
+    }
+
+    /// Writes several events to the event log, one after the other.
+    #[inline]
+    pub fn log_all(&mut self, events: impl Iterator<Item = E>) {
+        self.scheduler.log.extend(self.round, self.me, events);
     }
 
     /// Ends the run with the present instant.

@@ -22,7 +22,7 @@ mod timers;
 mod wheel;
 
 pub use actor::{Actor, Context, Gate, Scheduler};
-pub use log::{EventLog, Sink, TraceHash, Traced};
+pub use log::{ClosedInstant, EventLog, Sink, TraceHash, Traced};
 pub use streams::{Seed, Stream};
 pub use time::Nanos;
 pub use timers::{ActorId, Due, TimerQueue};

@@ -36,8 +36,19 @@ impl TraceHash {
     }
 }
 
-/// Receives each event once its place in the log is settled.
-pub type Sink<E> = Box<dyn FnMut(Nanos, ActorId, &E)>;
+/// Receives the events of each instant once their places in the log are settled.
+pub type Sink<E> = Box<dyn FnMut(Nanos, ClosedInstant<'_, E>)>;
+
+/// The events of an instant that is over.
+pub struct ClosedInstant<'a, E>(&'a [Entry<E>]);
+
+impl<E> ClosedInstant<'_, E> {
+    /// Each event with its actor, in the order of the log.
+    #[inline]
+    pub fn events(&self) -> impl Iterator<Item = (ActorId, &E)> {
+        self.0.iter().map(|entry| (entry.actor(), &entry.event))
+    }
+}
 
 /// An event of the present instant, with its place in it.
 struct Entry<E> {
@@ -56,7 +67,8 @@ impl<E> Entry<E> {
 /// The log of a run: always hashed and counted, and shown to a sink when there is one.
 pub struct EventLog<E> {
     open: Vec<Entry<E>>,
-    /// Whether they were written in the order that the log wants them in: the rule.
+    /// The place of the last one that was written, and whether all were in order so far: the rule.
+    latest: u64,
     in_order: bool,
     hash: TraceHash,
     count: u64,
@@ -65,12 +77,12 @@ pub struct EventLog<E> {
 
 impl<E> Default for EventLog<E> {
     fn default() -> Self {
-        Self { open: Vec::new(), in_order: true, hash: TraceHash::default(), count: 0, sink: None }
+        Self { open: Vec::new(), latest: 0, in_order: true, hash: TraceHash::default(), count: 0, sink: None }
     }
 }
 
 impl<E: Traced> EventLog<E> {
-    /// Shows each event to `sink` from now on.
+    /// Shows the events of each instant to `sink` from now on.
     pub fn observe(&mut self, sink: Sink<E>) {
         self.sink = Some(sink);
     }
@@ -95,8 +107,17 @@ impl<E: Traced> EventLog<E> {
     #[inline]
     pub(crate) fn push(&mut self, round: u32, actor: ActorId, event: E) {
         let place = u64::from(round) << 32 | u64::from(actor.0);
-        self.in_order &= self.open.last().is_none_or(|last| last.place <= place);
+        self.in_order &= self.latest <= place;
+        self.latest = place;
         self.open.push(Entry { place, event });
+    }
+
+    /// Several events of one actor, one after the other.
+    #[inline]
+    pub(crate) fn extend(&mut self, round: u32, actor: ActorId, events: impl Iterator<Item = E>) {
+        let place = u64::from(round) << 32 | u64::from(actor.0);
+        self.in_order &= self.open.last().is_none_or(|last| last.place <= place);
+        self.open.extend(events.map(|event| Entry { place, event }));
     }
 
     /// Puts the instant's events in order and takes them into the log.
@@ -116,11 +137,10 @@ impl<E: Traced> EventLog<E> {
             entry.event.trace(&mut self.hash);
         }
         if let Some(sink) = &mut self.sink {
-            for entry in &self.open {
-                sink(at, entry.actor(), &entry.event);
-            }
+            sink(at, ClosedInstant(&self.open));
         }
         self.open.clear();
+        self.latest = 0;
     }
 }
 
@@ -147,6 +167,16 @@ mod tests {
     #[test]
     fn the_order_of_polling_within_a_round_leaves_no_mark() {
         assert_eq!(hash_of(&[(0, 1, 5), (0, 2, 6)]), hash_of(&[(0, 2, 6), (0, 1, 5)]));
+    }
+
+    #[test]
+    fn events_logged_together_are_logged_as_one_by_one() {
+        let mut log = EventLog::default();
+        log.extend(0, ActorId(2), [Word(5), Word(6)].into_iter());
+        log.extend(0, ActorId(1), [Word(7)].into_iter());
+        log.extend(0, ActorId(3), std::iter::empty());
+        log.close_instant(Nanos(1));
+        assert_eq!(log.hash(), hash_of(&[(0, 2, 5), (0, 2, 6), (0, 1, 7)]));
     }
 
     #[test]

@@ -78,22 +78,19 @@ impl Wheel {
     #[inline]
     pub(crate) fn file(&mut self, timer: Timer) {
         let Timer { at, key, owner } = timer;
-        let slot = self.slot_of(at);
-        let node = Node { at, key, owner, next: self.heads[slot] };
-        let id = match self.nodes.get_mut(self.free as usize) {
-            Some(free) => {
-                let id = std::mem::replace(&mut self.free, free.next);
-                *free = node;
-                id
-            }
-            None => {
-                self.nodes.push(node);
-                u32::try_from(self.nodes.len() - 1).expect("fewer than 2^32 timers fit into memory")
-            }
-        };
-        self.heads[slot] = id;
+        let (slot, id) = (self.slot_of(at), self.free);
+        let Some(node) = self.nodes.get_mut(id as usize) else { return self.file_in_new_node(timer) };
+        self.free = node.next;
+        *node = Node { at, key, owner, next: std::mem::replace(&mut self.heads[slot], id) };
         self.occupied[slot / 64] |= 1 << (slot % 64);
         self.words |= 1 << (slot / 64);
+    }
+
+    #[cold]
+    fn file_in_new_node(&mut self, timer: Timer) {
+        self.free = u32::try_from(self.nodes.len()).expect("fewer than 2^32 timers fit into memory");
+        self.nodes.push(Node { at: 0, key: 0, owner: 0, next: NIL });
+        self.file(timer);
     }
 
     #[inline]

@@ -429,10 +429,10 @@ impl SessionData {
 
     /// A transaction is over, and with it the cursors that are not held.
     pub(crate) fn close_cursors(&mut self) {
-        if let Some(own) = &mut self.belongings {
-            if !own.cursors.is_empty() {
-                own.cursors.retain(|_, cursor| cursor.hold);
-            }
+        if let Some(own) = &mut self.belongings
+            && !own.cursors.is_empty()
+        {
+            own.cursors.retain(|_, cursor| cursor.hold);
         }
     }
 

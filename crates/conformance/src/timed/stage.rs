@@ -19,7 +19,7 @@ use sim_actors::{
     InstanceSettings, LockManager, MigrationCoordinator, Player, Recorded, Replayed, RequestScript, RunMode,
     Service, Step, Timing, run,
 };
-use sim_clock::{ActorId, Nanos, Scheduler, Seed, Stream};
+use sim_clock::{ActorId, ClosedInstant, Nanos, Scheduler, Seed, Stream};
 use sql_engine::{Database, DatabaseConfig, StatementId};
 use transactions::{Effects, EventKind, SessionId, SessionSettings};
 
@@ -77,7 +77,10 @@ pub(super) fn perform(
 
     let log = Rc::new(RefCell::new(Log::new(&recording.input.arrivals)));
     let sink = Rc::clone(&log);
-    stage.scheduler.log.observe(Box::new(move |now, _, event| sink.borrow_mut().note(now, event)));
+    stage.scheduler.log.observe(Box::new(move |now, instant: ClosedInstant<'_, Event>| {
+        let mut log = sink.borrow_mut();
+        instant.events().for_each(|(_, event)| log.note(now, event));
+    }));
     run(RunMode::Actors, players, &mut stage.scheduler);
     let log = log.take();
     let diaries: Vec<_> = diaries.iter().map(|diary| diary.take()).collect();

@@ -5,11 +5,11 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use lock_table::SessionId;
-use sim_clock::{ActorId, Nanos, Scheduler};
+use sim_clock::{ActorId, ClosedInstant, Nanos, Scheduler};
 
 use crate::engine::{Answers, Ask, Engine, Logged};
 use crate::kernel::Kernel;
-use crate::players::{Desk, Level, Next, Player, SERVER, cast};
+use crate::players::{Desk, Level, Next, Player, SERVER, Size, cast};
 
 /// A session that the server has answered, with the place of its client and the round in which that hears of it.
 #[derive(Clone, Copy)]
@@ -42,16 +42,20 @@ impl Answers for Direct<'_> {
     }
 }
 
-pub(crate) fn run<G: Engine>(players: Vec<Player<G>>, scheduler: &mut Scheduler<Logged>) {
+/// Runs the players to the end and gives the engine and the clients back.
+pub(crate) fn run<G: Engine>(
+    players: Vec<Player<G>>,
+    scheduler: &mut Scheduler<Logged>,
+) -> Option<(G, Vec<Player<G>>)> {
     let mut players = players.into_iter();
-    let Some(Player::Desk(Desk { mut engine, clients })) = players.next() else { return };
+    let Some(Player::Desk(Desk { mut engine, clients })) = players.next() else { return None };
     let mut clients_of: Vec<Player<G>> = players.collect();
     let (mut due, mut answered) = (Vec::new(), Vec::new());
     let mut server = Direct { scheduler, clients: &clients, answered: &mut answered, round: 0 };
     while server.scheduler.next_instant(&mut due) {
         let now = server.scheduler.now();
         // In the order of rounds: the server's timers, then the clients', whose requests come a round later.
-        for timer in due.drain(..) {
+        for timer in &due {
             let client = (timer.owner.0 as usize).wrapping_sub(1);
             server.round = u32::from(timer.owner != SERVER);
             match clients_of.get_mut(client) {
@@ -68,6 +72,7 @@ pub(crate) fn run<G: Engine>(players: Vec<Player<G>>, scheduler: &mut Scheduler<
                 Some(Player::Desk(_)) => {}
             }
         }
+        due.clear();
         let (mut next, mut sorted) = (0, 0);
         while let Some(&Answered { round, client, session }) = server.answered.get(next) {
             // Those who are told in the same round act in the order of their places.
@@ -95,16 +100,18 @@ pub(crate) fn run<G: Engine>(players: Vec<Player<G>>, scheduler: &mut Scheduler<
         }
         server.answered.clear();
     }
+    Some((engine, clients_of))
 }
 
 /// How many transactions end in so many virtual seconds.
-pub(crate) fn transactions(seconds: u64) -> u64 {
+pub(crate) fn transactions(seconds: u64, size: Size) -> u64 {
     let mut scheduler: Scheduler<Logged> = Scheduler::new(Nanos::from_secs(seconds));
-    let players = cast(Kernel::default(), Level::Statements, &mut scheduler);
+    let players = cast(Kernel::default(), Level::Statements, size, &mut scheduler);
     let count = Rc::new(Cell::new(0));
     let seen = Rc::clone(&count);
-    scheduler.log.observe(Box::new(move |_, _, event| {
-        seen.set(seen.get() + u64::from(matches!(event, Logged::Request { .. })));
+    scheduler.log.observe(Box::new(move |_, instant: ClosedInstant<'_, Logged>| {
+        let requests = instant.events().filter(|one| matches!(one.1, Logged::Request { .. }));
+        seen.set(seen.get() + requests.count() as u64);
     }));
     run(players, &mut scheduler);
     count.get()

@@ -97,15 +97,11 @@ impl Server {
     }
 
     fn tell(&mut self, to: &mut impl Answers) {
-        for (at, timer) in self.effects.timers.drain(..) {
-            to.timer(at, timer.0);
-        }
-        for event in self.effects.events.drain(..) {
-            to.log(Logged::Server(event));
-        }
-        for completion in self.effects.completions.drain(..) {
-            to.done(completion.session);
-        }
+        let Effects { timers, events, completions } = &self.effects;
+        timers.iter().for_each(|&(at, timer)| to.timer(at, timer.0));
+        events.iter().for_each(|&event| to.log(Logged::Server(event)));
+        completions.iter().for_each(|completion| to.done(completion.session));
+        self.effects.clear();
     }
 }
 

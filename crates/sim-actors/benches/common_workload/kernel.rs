@@ -83,6 +83,7 @@ impl Kernel {
     }
 
     /// Whether the session has the lock at once.
+    #[inline]
     fn wait_for(
         &mut self,
         now: Nanos,
@@ -91,17 +92,21 @@ impl Kernel {
         mode: LockMode,
         out: &mut impl Answers,
     ) -> bool {
-        match self.table.request(session, tag, mode, Scope::Transaction, true) {
-            Request::Queued(_) => {
-                let order = self.sessions[session.index()].order;
-                out.log(Logged::Kernel(Kind::Waits, session, order.table, 0));
-                out.timer(now + DEADLOCK_TIMEOUT, self.timer(session, DEADLOCK));
-                if order.is_migration {
-                    out.timer(now + MIGRATION_LIMIT, self.timer(session, LOCK_TIMEOUT));
-                }
-                false
-            }
-            _ => true,
+        let waits =
+            matches!(self.table.request(session, tag, mode, Scope::Transaction, true), Request::Queued(_));
+        if waits {
+            self.begin_to_wait(now, session, out);
+        }
+        !waits
+    }
+
+    #[inline(never)]
+    fn begin_to_wait(&mut self, now: Nanos, session: SessionId, out: &mut impl Answers) {
+        let order = self.sessions[session.index()].order;
+        out.log(Logged::Kernel(Kind::Waits, session, order.table, 0));
+        out.timer(now + DEADLOCK_TIMEOUT, self.timer(session, DEADLOCK));
+        if order.is_migration {
+            out.timer(now + MIGRATION_LIMIT, self.timer(session, LOCK_TIMEOUT));
         }
     }
 
@@ -154,6 +159,7 @@ impl Kernel {
         self.woken.clear();
     }
 
+    #[inline(always)]
     fn end(&mut self, session: SessionId, kind: Kind, out: &mut impl Answers) {
         let this = &mut self.sessions[session.index()];
         this.number = this.number.wrapping_add(1);

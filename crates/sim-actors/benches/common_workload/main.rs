@@ -11,10 +11,12 @@
 //! asserted, speeds never are.
 //!
 //! `cargo bench -p sim-actors --bench common_workload -- [virtual seconds] [rounds]`, or
-//! `… -- --one NAME [virtual seconds]` for one run of one variant, to be counted by callgrind.
+//! `… -- --one NAME [virtual seconds [sessions tables]]` for one run of one variant, to be counted by callgrind, or
+//! `… -- --growth [rounds]` for the same workload with more sessions and more tables.
 
 mod bare;
 mod engine;
+mod growth;
 mod kernel;
 mod metrics;
 mod players;
@@ -27,7 +29,7 @@ use sim_clock::{Nanos, Scheduler};
 use crate::bare::transactions;
 use crate::engine::{Engine, Logged, Server};
 use crate::kernel::Kernel;
-use crate::players::{Level, TABLES, cast};
+use crate::players::{Level, Size, cast};
 
 /// How the state machines are called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +53,7 @@ const fn variant(name: &'static str, over_kernel: bool, level: Level, way: Way, 
 const ACTORS: Way = Way::Mode(RunMode::Actors);
 
 /// The first is what all are compared with.
-const VARIANTS: [Variant; 11] = [
+static VARIANTS: [Variant; 11] = [
     variant("lock-table/loop", true, Level::Statements, Way::Loop, false),
     variant("lock-table/actors", true, Level::Statements, ACTORS, false),
     variant("lock-table/actors+metrics", true, Level::Statements, ACTORS, true),
@@ -72,27 +74,29 @@ struct Measured {
     nanos: u64,
 }
 
-fn measure(variant: &Variant, seconds: u64) -> Measured {
+fn measure(variant: &Variant, seconds: u64, size: Size) -> Measured {
     if variant.over_kernel {
-        run(Kernel::default(), variant, seconds)
+        run(Kernel::default(), variant, seconds, size)
     } else {
-        run(Server::new(TABLES), variant, seconds)
+        run(Server::new(size.tables), variant, seconds, size)
     }
 }
 
 #[inline(never)]
-fn run<G: Engine + 'static>(engine: G, variant: &Variant, seconds: u64) -> Measured {
+fn run<G: Engine + 'static>(engine: G, variant: &Variant, seconds: u64, size: Size) -> Measured {
     let mut scheduler: Scheduler<Logged> = Scheduler::new(Nanos::from_secs(seconds));
-    let players = cast(engine, variant.level, &mut scheduler);
+    let players = cast(engine, variant.level, size, &mut scheduler);
     if variant.metrics {
         metrics::observe(&mut scheduler);
     }
     let before = cpu_nanos();
-    match variant.way {
-        Way::Loop => bare::run(players, &mut scheduler),
-        Way::Mode(mode) => drop(sim_actors::run(mode, players, &mut scheduler)),
-    }
+    let (by_loop, by_mode) = match variant.way {
+        Way::Loop => (bare::run(players, &mut scheduler), None),
+        Way::Mode(mode) => (None, Some(sim_actors::run(mode, players, &mut scheduler))),
+    };
     let nanos = cpu_nanos() - before;
+    // What was set up is taken down when the time has been read.
+    drop((by_loop, by_mode));
     Measured { log: (scheduler.log.hash(), scheduler.log.count()), nanos }
 }
 
@@ -107,21 +111,32 @@ fn main() {
     let seconds = numbers.first().copied().unwrap_or(20);
     if let Some(at) = arguments.iter().position(|argument| argument == "--one") {
         let wanted = arguments.get(at + 1).map_or("", String::as_str);
-        let one = VARIANTS.iter().find(|variant| variant.name == wanted);
-        let one = one.unwrap_or_else(|| panic!("the variants: {:?}", VARIANTS.map(|variant| variant.name)));
-        println!("{} transactions, {:?}", transactions(seconds), measure(one, seconds).log);
+        let size = match numbers[..] {
+            [_, sessions, tables] => Size::of(sessions as u32, tables as u32),
+            _ => Size::COMMON,
+        };
+        let log = measure(variant_named(wanted), seconds, size).log;
+        println!("{} transactions, {log:?}", transactions(seconds, size));
         return;
+    }
+    if arguments.iter().any(|argument| argument == "--growth") {
+        return growth::print(numbers.first().copied().unwrap_or(3));
     }
     compare(seconds, numbers.get(1).copied().unwrap_or(5));
 }
 
+fn variant_named(name: &str) -> &'static Variant {
+    let variant = VARIANTS.iter().find(|variant| variant.name == name);
+    variant.unwrap_or_else(|| panic!("the variants: {:?}", VARIANTS.each_ref().map(|variant| variant.name)))
+}
+
 fn compare(seconds: u64, rounds: u64) {
-    let transactions = transactions(seconds).max(1);
+    let transactions = transactions(seconds, Size::COMMON).max(1);
     let mut ratios: Vec<[Vec<f64>; 2]> = VARIANTS.iter().map(|_| Default::default()).collect();
     let mut least = [u64::MAX; VARIANTS.len()];
     let mut runs = Vec::new();
     for _ in 0..rounds {
-        runs = VARIANTS.iter().map(|variant| measure(variant, seconds)).collect::<Vec<_>>();
+        runs = VARIANTS.iter().map(|variant| measure(variant, seconds, Size::COMMON)).collect::<Vec<_>>();
         for (at, variant) in VARIANTS.iter().enumerate() {
             let alike = |one: &&Variant| (one.over_kernel, one.level) == (variant.over_kernel, variant.level);
             let first = VARIANTS.iter().position(|one| alike(&one)).unwrap_or(0);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use lock_table::SessionId;
-use sim_clock::{Nanos, Scheduler};
+use sim_clock::{ClosedInstant, Nanos, Scheduler};
 use transactions::EventKind;
 
 use crate::engine::Logged;
@@ -18,15 +18,19 @@ struct Histogram {
 }
 
 impl Histogram {
-    fn record(&mut self, span: Nanos) {
+    /// Where a span is counted: 64 places for each doubling.
+    fn place(span: Nanos) -> usize {
         let micros = span.0 / 1_000;
         let doubling = (micros / 64).checked_ilog2().map_or(0, |log| log + 1);
         let within = if doubling == 0 { micros } else { (micros >> (doubling - 1)) - 64 };
-        let at = usize::try_from(u64::from(doubling) * 64 + within).unwrap();
-        if self.counts.len() <= at {
-            self.counts.resize(at + 1, 0);
+        usize::try_from(u64::from(doubling) * 64 + within).unwrap()
+    }
+
+    fn count(&mut self, place: usize) {
+        if self.counts.len() <= place {
+            self.counts.resize(place + 1, 0);
         }
-        self.counts[at] += 1;
+        self.counts[place] += 1;
     }
 }
 
@@ -43,14 +47,15 @@ impl Metrics {
     fn take(&mut self, now: Nanos, event: &Logged) {
         match event {
             Logged::Request { latency } => {
-                self.whole.record(*latency);
+                let place = Histogram::place(*latency);
+                self.whole.count(place);
                 let at = usize::try_from(now.0 / 1_000_000_000).unwrap();
                 if self.intervals.len() <= at {
                     self.intervals.resize_with(at + 1, Default::default);
                 }
                 let interval = &mut self.intervals[at];
                 interval.0 += 1;
-                interval.1.record(*latency);
+                interval.1.count(place);
             }
             Logged::Server(event) => match event.kind {
                 EventKind::Waits => self.waits(now, event.session),
@@ -72,7 +77,7 @@ impl Metrics {
         if !self.waiting.is_empty()
             && let Some(since) = self.waiting.remove(&session)
         {
-            self.waited.record(now - since);
+            self.waited.count(Histogram::place(now - since));
         }
     }
 }
@@ -80,5 +85,8 @@ impl Metrics {
 /// From now on the run is measured.
 pub(crate) fn observe(scheduler: &mut Scheduler<Logged>) {
     let metrics = Rc::new(RefCell::new(Metrics::default()));
-    scheduler.log.observe(Box::new(move |now, _, event| metrics.borrow_mut().take(now, event)));
+    scheduler.log.observe(Box::new(move |now, instant: ClosedInstant<'_, Logged>| {
+        let mut metrics = metrics.borrow_mut();
+        instant.events().for_each(|(_, event)| metrics.take(now, event));
+    }));
 }

@@ -15,6 +15,25 @@ pub(crate) const SERVER: ActorId = ActorId(0);
 const SERVICE: Nanos = Nanos::from_millis(2);
 const THINK: Nanos = Nanos::from_millis(10);
 
+/// How many there are of what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Size {
+    pub(crate) instances: u32,
+    pub(crate) sessions_each: u32,
+    pub(crate) tables: u32,
+}
+
+impl Size {
+    /// That of the common workload.
+    pub(crate) const COMMON: Self =
+        Self { instances: INSTANCES, sessions_each: SESSIONS_EACH, tables: TABLES };
+
+    /// That many sessions, in instances of 20, and tables.
+    pub(crate) fn of(sessions: u32, tables: u32) -> Self {
+        Self { instances: sessions / 20, sessions_each: 20, tables }
+    }
+}
+
 /// How a transaction is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
@@ -35,6 +54,7 @@ pub(crate) struct Instance {
     stream: Stream,
     level: Level,
     first: u32,
+    tables: u32,
     sessions: Vec<(Ask, Order, Nanos)>,
 }
 
@@ -45,28 +65,31 @@ pub(crate) enum Next {
 }
 
 impl Instance {
-    fn new(number: u32, level: Level) -> Self {
+    fn new(number: u32, level: Level, size: Size) -> Self {
         let idle = (Ask::Commit, Order::default(), Nanos::ZERO);
         Self {
             stream: Seed(1).stream(&format!("instance {number}")),
             level,
-            first: (number - 1) * SESSIONS_EACH,
-            sessions: vec![idle; SESSIONS_EACH as usize],
+            first: (number - 1) * size.sessions_each,
+            tables: size.tables,
+            sessions: vec![idle; size.sessions_each as usize],
         }
     }
 
     /// The session has thought, or has done its client's part of the work.
+    #[inline(always)]
     pub(crate) fn wakes(&mut self, now: Nanos, session: SessionId) -> (Ask, Order) {
         let state = &mut self.sessions[(session.0 - self.first) as usize];
         if matches!(state.0, Ask::Row) {
             state.0 = Ask::Commit;
             return (Ask::Commit, state.1);
         }
-        let stream = &mut self.stream;
-        let program = stream.below(2 * u64::from(TABLES));
+        let (stream, tables) = (&mut self.stream, u64::from(self.tables));
+        let program = stream.below(2 * tables);
         let (row, work) = (stream.below(ROWS), stream.exponential(SERVICE));
-        let table = u32::try_from(program % u64::from(TABLES)).unwrap();
-        let order = Order { is_migration: false, writes: program < u64::from(TABLES), table, row, work };
+        let writes = program < tables;
+        let table = u32::try_from(if writes { program } else { program - tables }).unwrap();
+        let order = Order { is_migration: false, writes, table, row, work };
         let ask = if self.level == Level::Statements { Ask::Statement } else { Ask::Begin };
         *state = (ask, order, now);
         (ask, order)
@@ -89,14 +112,14 @@ impl Instance {
 }
 
 /// Asks for a table each second.
-#[derive(Default)]
 pub(crate) struct Migration {
     next: u32,
+    tables: u32,
 }
 
 impl Migration {
     pub(crate) fn wakes(&mut self) -> Order {
-        let table = self.next % TABLES;
+        let table = self.next % self.tables;
         self.next += 1;
         Order { is_migration: true, writes: false, table, row: 0, work: Nanos::from_millis(50) }
     }
@@ -119,23 +142,24 @@ pub(crate) enum Player<G> {
 pub(crate) fn cast<G: Engine>(
     mut engine: G,
     level: Level,
+    size: Size,
     scheduler: &mut Scheduler<Logged>,
 ) -> Vec<Player<G>> {
     let mut clients = Vec::new();
     let mut players = Vec::new();
     let mut start = Seed(1).stream("start");
-    for number in 1..=INSTANCES {
-        for _ in 0..SESSIONS_EACH {
+    for number in 1..=size.instances {
+        for _ in 0..size.sessions_each {
             let session = engine.connect(false);
             clients.push(ActorId(number));
             scheduler.set_timer(start.exponential(THINK), ActorId(number), u64::from(session.0));
         }
-        players.push(Player::Instance(Instance::new(number, level)));
+        players.push(Player::Instance(Instance::new(number, level, size)));
     }
     let session = engine.connect(true);
-    clients.push(ActorId(INSTANCES + 1));
-    scheduler.set_timer(Nanos::from_secs(1), ActorId(INSTANCES + 1), 0);
-    players.push(Player::Migration(session, Migration::default()));
+    clients.push(ActorId(size.instances + 1));
+    scheduler.set_timer(Nanos::from_secs(1), ActorId(size.instances + 1), 0);
+    players.push(Player::Migration(session, Migration { next: 0, tables: size.tables }));
     players.insert(0, Player::Desk(Desk { engine, clients }));
     players
 }

@@ -26,7 +26,7 @@ struct Place {
 
 const FREE: Place = Place { row: Row(u64::MAX), holder: None };
 
-/// A power of two of places, at least four times as many as rows can be locked.
+/// A power of two of places, at least twice as many as rows can be locked.
 #[derive(Debug, Default)]
 pub(crate) struct LockedRows {
     places: Vec<Place>,
@@ -35,7 +35,7 @@ pub(crate) struct LockedRows {
 impl LockedRows {
     /// Makes room for so many.
     pub(crate) fn make_room(&mut self, rows: usize) {
-        let wanted = (4 * rows).next_power_of_two();
+        let wanted = (2 * rows).next_power_of_two();
         if self.places.len() < wanted {
             let before = std::mem::replace(&mut self.places, vec![FREE; wanted]);
             for Place { row, holder } in before {
@@ -61,6 +61,7 @@ impl LockedRows {
     }
 
     /// Unlocks a row that is locked.
+    #[inline]
     pub(crate) fn unlock(&mut self, row: Row) {
         let mask = self.places.len() - 1;
         let mut hole = row.hash() & mask;

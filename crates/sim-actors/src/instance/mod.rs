@@ -68,6 +68,7 @@ pub struct InstanceSettings {
 
 impl InstanceSettings {
     /// The step that a request is at, if it has not come to its end.
+    #[inline]
     fn step(&self, version: usize, request: u32, at: usize) -> Option<&Step> {
         if request == health::CHECK {
             let check = self.health_check.as_ref()?;
@@ -247,15 +248,19 @@ impl AppInstance {
     }
 
     fn end(&mut self, connection: usize, failed: Option<Failed>, cx: &mut Context<'_, Message, Event>) {
-        let Some(running) = self.pool.end(connection) else { return };
-        cx.log(Event::Freed { request: running.request });
+        let Some((_, running)) = self.pool.running(connection) else { return };
+        let (request, ordinal, failures) = (running.request, running.ordinal, running.failures);
+        let (latency, own) = (cx.now() - running.arrived, running.own);
+        cx.log(Event::Freed { request });
         match failed {
-            Some(cause) if self.will_try_again(running.request, running.failures, cause) => {
-                self.try_later(running.again(cx.now()), cx);
+            Some(cause) if self.will_try_again(request, failures, cause) => {
+                if let Some(running) = self.pool.take(connection) {
+                    self.try_later(running.again(cx.now()), cx);
+                }
             }
             _ => {
-                let latency = cx.now() - running.arrived;
-                self.settle((running.request, running.ordinal), latency, running.own, failed, cx);
+                self.pool.end(connection);
+                self.settle((request, ordinal), latency, own, failed, cx);
             }
         }
         match failed {

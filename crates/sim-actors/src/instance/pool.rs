@@ -191,6 +191,7 @@ impl Pool {
         Some((session, self.running.get_mut(place as usize)?.as_mut()?))
     }
 
+    #[inline]
     pub(super) fn begin(&mut self, connection: usize, running: Running) {
         let place = self.free.pop().unwrap_or_else(|| {
             self.running.push(None);
@@ -200,11 +201,29 @@ impl Pool {
         self.running[place as usize] = Some(running);
     }
 
-    pub(super) fn end(&mut self, connection: usize) -> Option<Running> {
+    /// Takes the request of a connection.
+    pub(super) fn take(&mut self, connection: usize) -> Option<Running> {
+        let place = self.leave(connection)?;
+        self.running[place].take()
+    }
+
+    /// Forgets the request of a connection.
+    #[inline]
+    pub(super) fn end(&mut self, connection: usize) {
+        if let Some(place) = self.leave(connection) {
+            self.running[place] = None;
+        }
+    }
+
+    /// The connection has no use any more for the place of its request.
+    #[inline]
+    fn leave(&mut self, connection: usize) -> Option<usize> {
         let place = std::mem::replace(&mut self.connections[connection].place, NOWHERE);
-        let running = self.running.get_mut(place as usize)?.take();
+        if place == NOWHERE {
+            return None;
+        }
         self.free.push(place);
-        running
+        Some(place as usize)
     }
 
     pub(super) fn take_idle(&mut self) -> Option<usize> {

@@ -225,23 +225,26 @@ impl LockManager {
 
     /// Passes on what the server has brought about.
     fn flush(&mut self, cx: &mut Context<'_, Message, Event>) {
-        for (at, timer) in self.effects.timers.drain(..) {
-            cx.set_timer(at, timer.0);
+        for (at, timer) in &self.effects.timers {
+            cx.set_timer(*at, timer.0);
         }
-        for at in 0..self.effects.events.len() {
-            let event = self.effects.events[at];
-            cx.log(Event::Server(event));
-            if self.is_attentive(event) {
-                self.notice(event, cx);
+        self.effects.timers.clear();
+        if !self.effects.events.is_empty() {
+            if self.is_followed() {
+                for at in 0..self.effects.events.len() {
+                    let event = self.effects.events[at];
+                    cx.log(Event::Server(event));
+                    self.notice(event, cx);
+                }
+            } else {
+                cx.log_all(self.effects.events.iter().copied().map(Event::Server));
             }
+            self.effects.events.clear();
         }
-        self.effects.events.clear();
-        if !self.effects.completions.is_empty() {
-            let mut completions = std::mem::take(&mut self.effects.completions);
-            for completion in completions.drain(..) {
-                self.complete(completion, cx);
-            }
-            self.effects.completions = completions;
+        // There is seldom more than one.
+        self.effects.completions.reverse();
+        while let Some(completion) = self.effects.completions.pop() {
+            self.complete(completion, cx);
         }
     }
 
@@ -265,12 +268,14 @@ impl LockManager {
         }
     }
 
-    /// Whether anybody wants to know more of a transition than the log tells: of most nobody does.
-    fn is_attentive(&self, event: ServerEvent) -> bool {
-        event.kind == EventKind::Waits
-            || self.witness.is_some()
+    /// Whether anybody wants to know more of the transitions than the log tells: of most nobody does.
+    fn is_followed(&self) -> bool {
+        let is_followed = |event: &ServerEvent| {
+            event.kind == EventKind::Waits || self.questioners.iter().any(|one| one.session == event.session)
+        };
+        self.witness.is_some()
             || self.watch.as_ref().is_some_and(WaitWatch::sees_waiting)
-            || self.questioners.iter().any(|questioner| questioner.session == event.session)
+            || self.effects.events.iter().any(is_followed)
     }
 
     /// Keeps what reports are made of.

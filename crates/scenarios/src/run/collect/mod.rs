@@ -104,17 +104,20 @@ impl Collector {
         }
     }
 
+    #[inline(never)]
     fn end(&mut self, now: Nanos, request: u32, latency: Nanos, own: Nanos, failed: Option<Cause>) {
         let end = End { at: now, latency: Place::of(latency), delay: latency - own, failed };
         self.timeline.at(now, self.locks.len()).ends(end.latency, failed.is_none());
         self.classes.ends(request, end);
     }
 
+    #[inline(never)]
     fn pool(&mut self, now: Nanos, actor: ActorId, change: Change) {
         let (in_use, queued) = self.pools.changes(now, actor, change);
         self.timeline.at(now, self.locks.len()).pools(in_use, queued);
     }
 
+    #[inline(never)]
     fn lock(&mut self, now: Nanos, event: &transactions::Event) {
         if locks::is_of_no_wait(event.kind) {
             return;
@@ -131,6 +134,7 @@ impl Collector {
         self.locks.ends(now, event.session);
     }
 
+    #[cold]
     fn migration(&mut self, now: Nanos, session: SessionId, number: usize, step: StatementStep) {
         if step == StatementStep::Begins {
             self.locks.migration_begins(session);

@@ -45,21 +45,31 @@ impl PoolTally {
         self.changed = now;
     }
 
-    fn changes(&mut self, now: Nanos, change: Change) {
+    /// Takes a change, and follows it in the sum over all pools.
+    fn changes(&mut self, now: Nanos, change: Change, sum: &mut (u32, u32)) {
         self.passes(now);
         match change {
-            Change::Queues => self.queued += 1,
+            Change::Queues => (self.queued, sum.1) = (self.queued + 1, sum.1 + 1),
             Change::Starts { queued } => {
-                self.queued = self.queued.saturating_sub(u32::from(queued));
-                self.in_use += 1;
+                (self.in_use, sum.0) = (self.in_use + 1, sum.0 + 1);
+                self.peak_in_use = self.peak_in_use.max(self.in_use);
+                if queued {
+                    self.leaves_queue(sum);
+                }
             }
-            Change::Frees => self.in_use = self.in_use.saturating_sub(1),
-            Change::GivesUp => self.queued = self.queued.saturating_sub(1),
+            Change::Frees if self.in_use > 0 => (self.in_use, sum.0) = (self.in_use - 1, sum.0 - 1),
+            Change::Frees => {}
+            Change::GivesUp => self.leaves_queue(sum),
         }
-        self.peak_in_use = self.peak_in_use.max(self.in_use);
-        self.peak_queue = self.peak_queue.max(self.queued);
         if self.queued > 0 {
+            self.peak_queue = self.peak_queue.max(self.queued);
             self.first_exhausted.get_or_insert(now);
+        }
+    }
+
+    fn leaves_queue(&mut self, sum: &mut (u32, u32)) {
+        if self.queued > 0 {
+            (self.queued, sum.1) = (self.queued - 1, sum.1 - 1);
         }
     }
 }
@@ -80,11 +90,7 @@ impl Pools {
         if self.tallies.len() <= at {
             self.tallies.resize(at + 1, None);
         }
-        let pool = self.tallies[at].get_or_insert_default();
-        let before = (pool.in_use, pool.queued);
-        pool.changes(now, change);
-        let sum = |sum: u32, before: u32, after: u32| (sum + after).saturating_sub(before);
-        self.sum = (sum(self.sum.0, before.0, pool.in_use), sum(self.sum.1, before.1, pool.queued));
+        self.tallies[at].get_or_insert_default().changes(now, change, &mut self.sum);
         self.sum
     }
 
@@ -95,5 +101,31 @@ impl Pools {
     /// In order of the actors.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (ActorId, &PoolTally)> {
         (0..).map(ActorId).zip(&self.tallies).filter_map(|(actor, pool)| Some((actor, pool.as_ref()?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sum_over_all_pools_follows_each() {
+        let mut pools = Pools::default();
+        let mut change =
+            |at: u64, actor: u32, change| pools.changes(Nanos::from_millis(at), ActorId(actor), change);
+        assert_eq!(change(0, 2, Change::Starts { queued: false }), (1, 0));
+        assert_eq!(change(1, 5, Change::Starts { queued: false }), (2, 0));
+        assert_eq!(change(2, 5, Change::Queues), (2, 1));
+        assert_eq!(change(4, 5, Change::Queues), (2, 2));
+        assert_eq!(change(5, 5, Change::Frees), (1, 2));
+        assert_eq!(change(5, 5, Change::Starts { queued: true }), (2, 1));
+        assert_eq!(change(6, 5, Change::GivesUp), (2, 0));
+        assert_eq!(change(7, 2, Change::Frees), (1, 0));
+        assert_eq!(change(7, 2, Change::Frees), (1, 0), "nothing to be freed");
+        pools.finish(Nanos::from_millis(10));
+        let told: Vec<_> = pools.iter().map(|(actor, pool)| (actor.0, pool.used, pool.peak_queue)).collect();
+        assert_eq!(told, [(2, 7_000_000, 0), (5, 9_000_000, 2)]);
+        let exhausted = pools.iter().last().map(|(_, pool)| (pool.exhausted, pool.waited));
+        assert_eq!(exhausted, Some((Nanos::from_millis(4), Nanos::from_millis(6))));
     }
 }

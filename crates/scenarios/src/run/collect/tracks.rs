@@ -44,6 +44,7 @@ impl Tracks {
         &mut self.tracks.entry(actor).or_insert_with(empty).bars
     }
 
+    #[cold]
     pub(super) fn background(&mut self, now: Nanos, actor: ActorId, statement: u32, step: StatementStep) {
         let script = self.scripts.get(&actor).and_then(|script| script.get(statement as usize)).cloned();
         let script = script.unwrap_or_default();
@@ -80,6 +81,7 @@ impl Tracks {
         }
     }
 
+    #[cold]
     pub(super) fn deployment(&mut self, now: Nanos, actor: ActorId, phase: DeploymentPhase) {
         let bars = self.of(actor, "deployment");
         close(bars, now);

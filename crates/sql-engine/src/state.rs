@@ -320,6 +320,7 @@ impl State {
     }
 
     /// Whether the session sees the state of the catalog that the stamp is of.
+    #[inline]
     pub(crate) fn is_at(&self, session: SessionId, stamp: &CatalogStamp) -> bool {
         let this = self.session(session);
         self.catalog.generation() == stamp.committed
@@ -334,6 +335,7 @@ impl State {
     }
 
     /// Whether other sessions see what this one sees, so that a plan may be kept for all.
+    #[inline]
     pub(crate) fn sees_committed(&self, session: SessionId) -> bool {
         self.session(session).changes.is_empty()
             && (self.detaching.is_empty() || self.still_attached(session).is_empty())
@@ -453,12 +455,14 @@ impl SessionData {
     }
 
     /// A query comes.
+    #[inline]
     pub(crate) fn begin_query(&mut self, now: Nanos) {
         self.results.clear();
         self.statement_start = now;
     }
 
     /// A statement of it is next, in a transaction block or not.
+    #[inline]
     pub(crate) fn begin_statement(&mut self, now: Nanos, in_block: bool) {
         self.in_transaction = in_block;
         if in_block {

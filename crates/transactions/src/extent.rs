@@ -37,6 +37,7 @@ impl Extent {
         (key <= last).then_some((first, last))
     }
 
+    #[inline]
     pub(crate) fn contains(&self, key: RowKey) -> bool {
         self.span_at(key).is_some()
     }

@@ -46,6 +46,7 @@ impl<P: Clone + Default> Backends<P> {
                 _ => StepOutcome::Done,
             });
         }
+        self.take_id_for_part(session, relation);
         let Some(tuple) = self.version_to_deal_with(session, relation, key) else {
             return Flow::Outcome(StepOutcome::Gone);
         };
@@ -69,13 +70,7 @@ impl<P: Clone + Default> Backends<P> {
         let this = &mut sessions[session.index()];
         match heap.virtual_rows.entry((relation, key)) {
             Entry::Occupied(mut entry) => {
-                let Some(done) = entry.get().and(this.current_xid(), deed) else {
-                    // An id is taken for a part of a transaction even if it comes to nothing.
-                    if !this.savepoints.is_empty() {
-                        this.assign_xid(session, last_xid);
-                    }
-                    return Simply::Otherwise;
-                };
+                let Some(done) = entry.get().and(this.current_xid(), deed) else { return Simply::Otherwise };
                 entry.insert(done);
             }
             Entry::Vacant(entry) => {
@@ -85,9 +80,6 @@ impl<P: Clone + Default> Backends<P> {
                 let is_covered = !heap.ranges.is_empty()
                     && heap.ranges.iter().any(|range| range.covers(relation, key, heap.now));
                 if !fits || is_covered {
-                    if !this.savepoints.is_empty() {
-                        this.assign_xid(session, last_xid);
-                    }
                     return if is_there || is_covered { Simply::Otherwise } else { Simply::Missing };
                 }
                 let xid = this.assign_xid(session, last_xid);
@@ -98,6 +90,14 @@ impl<P: Clone + Default> Backends<P> {
         let tag = LockTag::Tuple { relation, version: 0, key };
         fx.push(session, EventKind::RowLocked, strength.tuple_lock_mode(), tag);
         Simply::Done
+    }
+
+    /// A part of a transaction takes its id when it first deals with a row of a virtual relation, even if that
+    /// comes to nothing.
+    fn take_id_for_part(&mut self, session: SessionId, relation: RelationId) {
+        if !self.session(session).savepoints.is_empty() && !self.heap.is_stored(relation) {
+            self.assign_xid(session);
+        }
     }
 
     /// The version that the statement's snapshot shows, or the one that its update has just locked.
@@ -136,6 +136,7 @@ impl<P: Clone + Default> Backends<P> {
         if simply == Simply::Done {
             return Flow::Outcome(StepOutcome::Done);
         }
+        self.take_id_for_part(session, relation);
         match self.heap.dirty_state(relation, key, session) {
             DirtyState::Live => {
                 let what = "duplicate key value violates unique constraint";

@@ -190,7 +190,9 @@ impl<P: Clone + Default> Backends<P> {
         this.release_statement_snapshot_flag();
         if this.block == Block::None {
             self.commit_transaction(session, fx);
-            self.release_command_locks(session, fx);
+            if !self.session(session).session_locks.is_empty() {
+                self.release_command_locks(session, fx);
+            }
         } else if this.isolation == Isolation::ReadCommitted {
             this.snapshot = None;
         }

@@ -190,6 +190,7 @@ impl<P: Clone + Default> Backends<P> {
         Flow::Outcome(StepOutcome::Done)
     }
 
+    #[inline]
     pub(crate) fn work(&mut self, now: Nanos, session: SessionId, span: Nanos, fx: &mut Effects) -> Flow<P> {
         if span == Nanos::ZERO {
             return Flow::Outcome(StepOutcome::Done);

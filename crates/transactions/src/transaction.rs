@@ -48,7 +48,9 @@ impl<P: Clone + Default> Backends<P> {
                 }
             }
         }
-        self.tell_the_end(session, Some(csn));
+        if !self.session(session).at_end.is_empty() {
+            self.tell_the_end(session, Some(csn));
+        }
         let this = self.session_mut(session);
         this.keep_settings();
         self.end_transaction(session, EventKind::Committed, fx);
@@ -61,15 +63,14 @@ impl<P: Clone + Default> Backends<P> {
         }
         self.undo_down_to(session, 0);
         self.settle_rows(session, 0, None, |_| true);
-        self.tell_the_end(session, None);
+        if !self.session(session).at_end.is_empty() {
+            self.tell_the_end(session, None);
+        }
         self.restore_settings(session, 0);
         self.end_transaction(session, EventKind::RolledBack, fx);
     }
 
     fn tell_the_end(&mut self, session: SessionId, commit: Option<Csn>) {
-        if self.session(session).at_end.is_empty() {
-            return;
-        }
         let end = TransactionEnd { commit: commit.map(|csn| csn.0), next_xid: self.last_xid + 1 };
         for hook in self.session_mut(session).at_end.take() {
             hook.end_of_transaction(end);

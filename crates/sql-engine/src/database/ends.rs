@@ -17,6 +17,9 @@ impl Database {
     pub(super) fn work_off(&mut self, now: Nanos, from: usize, fx: &mut Effects) {
         // Up to `ended` stand the ends of queries, from `next` on what is still to be worked off; in between,
         // nothing. What a completion brings about comes behind all that are there already.
+        if fx.completions.len() == from && self.shared.get().signals.is_empty() {
+            return;
+        }
         let (mut ended, mut next) = (from, from);
         loop {
             while let Some(place) = fx.completions.get_mut(next) {

@@ -62,6 +62,7 @@ impl Prepared {
     }
 
     /// The plan that is kept, if it is good for what the session sees now.
+    #[inline]
     pub(crate) fn plan_for(&self, state: &State, session: SessionId) -> Option<Rc<KeptPlan>> {
         let plan = self.plan.borrow();
         let kept = plan.as_ref().filter(|kept| state.is_at(session, &kept.stamp))?;

@@ -125,6 +125,7 @@ enum Given {
 
 impl Compiled {
     /// Whether it can be executed with these parameters.
+    #[inline]
     pub(crate) fn takes(&self, params: &[Value]) -> bool {
         let is_number = match &self.form {
             Form::Point(Point { find: Find::Number(n, ty), .. }) => {

@@ -44,6 +44,8 @@ pub(crate) struct Cast<R> {
     pub(crate) refused: u32,
     /// Whether the server watches who waits for whom.
     pub(crate) watched: bool,
+    /// Whether nobody will look at transitions that are of no wait.
+    pub(crate) is_terse: bool,
     /// What it takes to be healthy at the start, where the scenario does not say.
     start_check: StartCheck,
     /// What has to be said about the recording: what it rests on, what is left out.
@@ -83,6 +85,7 @@ impl<R> Cast<R> {
                 .saturating_sub(scenario.database.superuser_reserved_connections),
             refused: 0,
             watched: false,
+            is_terse: false,
             start_check,
             told: (Vec::new(), Vec::new()),
             witness: None,
@@ -123,6 +126,9 @@ impl<R> Cast<R> {
         let open = u32::try_from(self.clients.len()).unwrap_or(u32::MAX);
         let connections = Connections { limit: self.limit, open };
         let mut server = LockManager::new(self.database, self.clients, &[questioner], connections);
+        if self.is_terse {
+            server = server.terse();
+        }
         if self.watched {
             server = server.watched();
         }

@@ -143,3 +143,12 @@ pub enum EventKind {
     /// A transaction, or a part of it, failed or was rolled back.
     RolledBack,
 }
+
+impl EventKind {
+    /// Whether it leaves waits as they are, and their sessions: most do.
+    #[inline]
+    #[must_use]
+    pub const fn is_of_no_wait(self) -> bool {
+        matches!(self, Self::Granted | Self::Released | Self::RowLocked | Self::Rearranged)
+    }
+}

@@ -76,6 +76,9 @@ pub fn run_before(loaded: &Loaded, mode: RunMode, onlooker: Onlooker) -> Result<
     let mut scheduler = Scheduler::new(HORIZON);
     let mut cast = Cast::gather(loaded, &world, true, StartCheck::HealthCheck, &mut scheduler);
     cast.watched = true;
+    // A report needs to know neither the log's hash nor, unless somebody looks on, what leaves waits as they are.
+    cast.is_terse = observer.is_none();
+    scheduler.log.leave_unhashed();
     let coordinator = cast.next_actor();
     let session = cast.connect("migration", coordinator);
     let fleet = cast.fleet(scenario, |_| true);

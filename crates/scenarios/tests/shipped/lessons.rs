@@ -1,7 +1,14 @@
 //! Each lesson of `sim-scenarios/lessons` teaches what it says: the shape of its outage, in numbers of the simulation.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
+use scenarios::{EventObserver, Loaded};
+use sim_actors::RunMode;
+
 use crate::rehearsed::{
-    chain, class, failed, failures, first_dry_ms, migration_ms, most_to_blame, rehearse, rehearse_with, waits,
+    chain, class, failed, failures, first_dry_ms, folder, migration_ms, most_to_blame, rehearse,
+    rehearse_with, waits,
 };
 
 /// Each unsafe way with its safe twin.
@@ -33,6 +40,19 @@ fn each_unsafe_way_is_outside_its_budget_and_its_safe_twin_within_the_same() {
             "{unsafe_way} and {safe_way} are held against the same limits"
         );
         assert_eq!(bad.seed, good.seed, "{unsafe_way} and {safe_way} have the same arrivals");
+    }
+}
+
+#[test]
+fn a_report_is_the_same_whether_or_not_somebody_sees_every_event() {
+    for name in ["alter-behind-long-select", "lessons/deadlock-with-a-reader", "lessons/pool-exhaustion"] {
+        let loaded = Loaded::from_file(&folder().join(format!("{name}.toml"))).expect("a shipped scenario");
+        let count = Rc::new(Cell::new(0));
+        let counting = Rc::clone(&count);
+        let observer: Rc<EventObserver> = Rc::new(move |_, _, _| counting.set(counting.get() + 1));
+        let seen = scenarios::run(&loaded, RunMode::Bare, Some(observer)).expect("it runs");
+        assert!(count.get() > 0, "{name}: nothing was seen");
+        assert_eq!(format!("{seen:?}"), format!("{:?}", rehearse(name)), "{name}");
     }
 }
 

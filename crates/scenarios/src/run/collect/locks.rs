@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sim_clock::Nanos;
-use transactions::{Event, EventKind, LockMode, LockTag, SessionId};
+use transactions::{Event, LockMode, LockTag, SessionId};
 
 /// Waits for one kind of lock.
 #[derive(Clone, Copy, Default)]
@@ -71,12 +71,6 @@ impl LockWaiting {
             self.ends(end, session);
         }
     }
-}
-
-/// Whether a transition leaves waits as they are: most do.
-#[inline]
-pub(super) fn is_of_no_wait(kind: EventKind) -> bool {
-    matches!(kind, EventKind::Granted | EventKind::Released | EventKind::RowLocked | EventKind::Rearranged)
 }
 
 /// What waits are put together by: the relation where there is one.

@@ -36,7 +36,7 @@ pub(super) fn ms(span: Nanos) -> f64 {
 /// Whether the report needs an event: of most transitions of the server it needs to know nothing.
 #[inline]
 pub(super) fn is_collected(event: &Event) -> bool {
-    !matches!(event, Event::Server(event) if locks::is_of_no_wait(event.kind))
+    !matches!(event, Event::Server(event) if event.kind.is_of_no_wait())
 }
 
 /// Everything collected so far.
@@ -119,7 +119,7 @@ impl Collector {
 
     #[inline(never)]
     fn lock(&mut self, now: Nanos, event: &transactions::Event) {
-        if locks::is_of_no_wait(event.kind) {
+        if event.kind.is_of_no_wait() {
             return;
         }
         if event.kind == EventKind::Waits {

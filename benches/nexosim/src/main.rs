@@ -109,7 +109,8 @@ fn main() {
         let least = variant.nanos.iter().copied().fold(f64::INFINITY, f64::min);
         print!("{:<28} {least:>10.0} {:>14.2}", variant.name, ratio(&variant.nanos, &variants[0].nanos));
         for other in [NEXOSIM, SIMPY] {
-            print!(" {:>18.2}", ratio(&variants[other].nanos, &variant.nanos));
+            let times = ratio(&variants[other].nanos, &variant.nanos);
+            print!(" {:>18}", if times.is_nan() { "-".to_owned() } else { format!("{times:.2}") });
         }
         println!();
     }

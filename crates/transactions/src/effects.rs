@@ -16,9 +16,17 @@ pub struct Effects {
     pub timers: Vec<(Nanos, Timer)>,
     /// The transitions of locks and transactions.
     pub events: Vec<Event>,
+    /// Whether transitions that are of no wait are left out.
+    is_terse: bool,
 }
 
 impl Effects {
+    /// For callers who want to know of no transition that [is of no wait](EventKind::is_of_no_wait).
+    #[must_use]
+    pub fn terse() -> Self {
+        Self { is_terse: true, ..Self::default() }
+    }
+
     /// Forgets everything and keeps the memory.
     pub fn clear(&mut self) {
         self.completions.clear();
@@ -28,7 +36,9 @@ impl Effects {
 
     #[inline]
     pub(crate) fn push(&mut self, session: SessionId, kind: EventKind, mode: LockMode, tag: LockTag) {
-        self.events.push(Event { session, kind, mode, tag });
+        if !(self.is_terse && kind.is_of_no_wait()) {
+            self.events.push(Event { session, kind, mode, tag });
+        }
     }
 
     #[inline]

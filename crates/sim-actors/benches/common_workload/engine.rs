@@ -97,7 +97,7 @@ impl Server {
     }
 
     fn tell(&mut self, to: &mut impl Answers) {
-        let Effects { timers, events, completions } = &self.effects;
+        let Effects { timers, events, completions, .. } = &self.effects;
         timers.iter().for_each(|&(at, timer)| to.timer(at, timer.0));
         events.iter().for_each(|&event| to.log(Logged::Server(event)));
         completions.iter().for_each(|completion| to.done(completion.session));

@@ -40,8 +40,6 @@ pub struct LockManager {
     /// Recorded texts that come again and again.
     prepared: FxHashMap<Rc<str>, StatementId>,
     effects: Effects,
-    /// Whether transitions that are of no wait are left out of the log.
-    is_terse: bool,
 }
 
 /// How many recorded texts are kept prepared; what comes beyond them is read anew each time.
@@ -72,25 +70,13 @@ impl LockManager {
         let questioners = questioners.iter().map(|session| Questioner::new(*session)).collect();
         let (watch, witness, measured) = (None, None, BTreeMap::new());
         let (prepared, effects) = (FxHashMap::default(), Effects::default());
-        let is_terse = false;
-        Self {
-            database,
-            clients,
-            questioners,
-            connections,
-            watch,
-            witness,
-            measured,
-            prepared,
-            effects,
-            is_terse,
-        }
+        Self { database, clients, questioners, connections, watch, witness, measured, prepared, effects }
     }
 
     /// Leaves out of the log what is of no wait: for runs whose log is neither kept nor compared.
     #[must_use]
     pub fn terse(mut self) -> Self {
-        self.is_terse = true;
+        self.effects = Effects::terse();
         self
     }
 
@@ -258,8 +244,7 @@ impl LockManager {
                     self.notice(event, cx);
                 }
             } else {
-                let is_logged = |event: &&ServerEvent| !(self.is_terse && event.kind.is_of_no_wait());
-                cx.log_all(self.effects.events.iter().filter(is_logged).copied().map(Event::Server));
+                cx.log_all(self.effects.events.iter().copied().map(Event::Server));
             }
             self.effects.events.clear();
         }

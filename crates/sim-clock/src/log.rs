@@ -113,18 +113,24 @@ impl<E: Traced> EventLog<E> {
 
     #[inline]
     pub(crate) fn push(&mut self, round: u32, actor: ActorId, event: E) {
-        let place = u64::from(round) << 32 | u64::from(actor.0);
-        self.in_order &= self.latest <= place;
-        self.latest = place;
+        let place = self.place(round, actor);
         self.open.push(Entry { place, event });
     }
 
     /// Several events of one actor, one after the other.
     #[inline]
     pub(crate) fn extend(&mut self, round: u32, actor: ActorId, events: impl Iterator<Item = E>) {
-        let place = u64::from(round) << 32 | u64::from(actor.0);
-        self.in_order &= self.open.last().is_none_or(|last| last.place <= place);
+        let place = self.place(round, actor);
         self.open.extend(events.map(|event| Entry { place, event }));
+    }
+
+    /// The place of what is written now, noted as the latest.
+    #[inline]
+    fn place(&mut self, round: u32, actor: ActorId) -> u64 {
+        let place = u64::from(round) << 32 | u64::from(actor.0);
+        self.in_order &= self.latest <= place;
+        self.latest = place;
+        place
     }
 
     /// Puts the instant's events in order and takes them into the log.
@@ -186,6 +192,15 @@ mod tests {
         log.extend(0, ActorId(3), std::iter::empty());
         log.close_instant(Nanos(1));
         assert_eq!(log.hash(), hash_of(&[(0, 2, 5), (0, 2, 6), (0, 1, 7)]));
+    }
+
+    #[test]
+    fn what_is_logged_together_out_of_order_is_put_in_order_too() {
+        let mut log = EventLog::default();
+        log.extend(0, ActorId(2), [Word(5), Word(6)].into_iter());
+        log.push(0, ActorId(1), Word(7));
+        log.close_instant(Nanos(1));
+        assert_eq!(log.hash(), hash_of(&[(0, 1, 7), (0, 2, 5), (0, 2, 6)]));
     }
 
     #[test]

@@ -107,14 +107,7 @@ impl Database {
         reads: bool,
     ) -> Option<Sent<Tuple>> {
         let [prepared] = &self.statements.queries.get(id.0 as usize)?[..] else { return None };
-        let in_block = match self.backends.state(session) {
-            SessionState::Idle => false,
-            SessionState::IdleInTransaction => true,
-            _ => return None,
-        };
-        if self.is_general || self.jobs[session.index()].is_some() {
-            return None;
-        }
+        let in_block = self.free_session(session)?;
         let mut state = self.shared.edit();
         let kept = prepared.plan_for(&state, session)?;
         let compiled = kept.compiled(&state, session)?;
@@ -135,15 +128,23 @@ impl Database {
         Some(Sent::Dynamic(self.pool.begin(run)))
     }
 
+    /// Whether a session that may do without a job is in a transaction block; nothing if it needs one.
+    fn free_session(&self, session: SessionId) -> Option<bool> {
+        if self.is_general || self.jobs[session.index()].is_some() {
+            return None;
+        }
+        match self.backends.state(session) {
+            SessionState::Idle => Some(false),
+            SessionState::IdleInTransaction => Some(true),
+            _ => None,
+        }
+    }
+
     /// A plain BEGIN, COMMIT or ROLLBACK that needs no preparation: the session is made ready for it.
     fn bracket(&mut self, now: Nanos, session: SessionId, id: StatementId) -> Option<Sent<Tuple>> {
         let [prepared] = &self.statements.queries.get(id.0 as usize)?[..] else { return None };
         let statement = Rc::clone(&prepared.statement);
-        let in_block = match self.backends.state(session) {
-            SessionState::Idle => false,
-            SessionState::IdleInTransaction => true,
-            _ => return None,
-        };
+        let in_block = self.free_session(session)?;
         let is_plain = match &*statement {
             Statement::Begin(_) => !in_block,
             Statement::Commit { chain: false } => in_block && !self.has_to_prepare(session),
@@ -151,7 +152,7 @@ impl Database {
             _ => false,
         };
         let pauses = self.config.statement_overhead > Nanos::ZERO;
-        if !is_plain || pauses || self.is_general || self.jobs[session.index()].is_some() {
+        if !is_plain || pauses {
             return None;
         }
         {

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use schema_rules::PgVersion;
 use sql_syntax::ast::{self, Statement};
 use transactions::{Isolation, Statement as Sent};
 
@@ -100,16 +101,7 @@ impl Dispatch<'_> {
         let mut state = self.shared.edit();
         let version = state.version;
         let session = state.session_mut(self.session);
-        // The rules know which settings change what names mean.
-        let mut scratch = schema_rules::Catalog::new();
-        let no_facts = schema_rules::effects::NoFacts;
-        schema_rules::effects::advance(
-            &mut scratch,
-            Rc::make_mut(&mut session.lookup),
-            statement,
-            version,
-            &no_facts,
-        );
+        look_up_by(Rc::make_mut(&mut session.lookup), statement, version);
         match text {
             Some(text) => session.own_mut().settings.insert(set.name.clone(), text),
             None => session.own_mut().settings.remove(&set.name),
@@ -130,15 +122,7 @@ impl Dispatch<'_> {
         let mut state = self.shared.edit();
         let version = state.version;
         let session = state.session_mut(self.session);
-        let mut scratch = schema_rules::Catalog::new();
-        let no_facts = schema_rules::effects::NoFacts;
-        schema_rules::effects::advance(
-            &mut scratch,
-            Rc::make_mut(&mut session.lookup),
-            statement,
-            version,
-            &no_facts,
-        );
+        look_up_by(Rc::make_mut(&mut session.lookup), statement, version);
         match name {
             Some(name) => {
                 session.own_mut().settings.remove(name);
@@ -202,4 +186,10 @@ impl Dispatch<'_> {
         machine.result = Some(QueryResult { columns, rows: vec![row] });
         Ok(sent_without_snapshot(machine, AtOnce(None)))
     }
+}
+
+/// Lets a SET or RESET act on how a session looks names up: the rules know which settings change what names mean.
+fn look_up_by(lookup: &mut schema_rules::Session, statement: &Statement, version: PgVersion) {
+    let (mut scratch, no_facts) = (schema_rules::Catalog::new(), schema_rules::effects::NoFacts);
+    schema_rules::effects::advance(&mut scratch, lookup, statement, version, &no_facts);
 }

@@ -77,15 +77,10 @@ fn main() {
     for round in 1..=rounds {
         let (alone, beside) = (jobs(&loaded, seeds, 1), jobs(&loaded, seeds, 2));
         let (lonely, paired) = (arithmetic(1), arithmetic(2));
-        more.push(beside / alone);
-        plain.push(paired / lonely);
-        let ratio = paired / lonely;
-        println!(
-            "{round:>5} {:>12.1} {:>12.1} {:>10.3} {ratio:>12.3}",
-            alone * 1e3,
-            beside * 1e3,
-            beside / alone
-        );
+        let (each, ratio) = (beside / alone, paired / lonely);
+        println!("{round:>5} {:>12.1} {:>12.1} {each:>10.3} {ratio:>12.3}", alone * 1e3, beside * 1e3);
+        more.push(each);
+        plain.push(ratio);
     }
     println!("median: each job takes {:.3} of its time alone, arithmetic {:.3}", median(more), median(plain));
 }

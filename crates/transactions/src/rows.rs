@@ -10,17 +10,7 @@ use crate::heap::{Deed, NO_TUPLE, Origin, Row, Touched, TupleId, Xmax};
 use crate::row_op::{Flow, Intent, RowOp};
 use crate::session::Pending;
 use crate::tuple::DirtyState;
-use crate::{Effects, EventKind, RowLockStrength, SqlError, SqlState, StepOutcome, WaitPolicy};
-
-/// What came of dealing with a row in the simplest way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Simply {
-    Done,
-    /// There is no such row.
-    Missing,
-    /// It takes more than that.
-    Otherwise,
-}
+use crate::{AtOnce, Effects, EventKind, RowLockStrength, SqlError, SqlState, StepOutcome, WaitPolicy};
 
 impl<P: Clone + Default> Backends<P> {
     #[allow(clippy::too_many_arguments)]
@@ -40,7 +30,7 @@ impl<P: Clone + Default> Backends<P> {
             Intent::Update(_) => Deed::Updated(strength),
             Intent::Delete { .. } => Deed::Deleted,
         };
-        if self.deal_simply(session, relation, key, deed, strength, fx) == Simply::Done {
+        if self.deal_simply(session, relation, key, deed, strength, fx) == AtOnce::Done {
             return Flow::Outcome(match deed {
                 Deed::Locked(_) => StepOutcome::Locked { row: P::default(), moved: false },
                 _ => StepOutcome::Done,
@@ -62,15 +52,15 @@ impl<P: Clone + Default> Backends<P> {
         deed: Deed,
         strength: RowLockStrength,
         fx: &mut Effects,
-    ) -> Simply {
+    ) -> AtOnce {
         if self.heap.is_stored(relation) {
-            return Simply::Otherwise;
+            return AtOnce::TakeStep;
         }
         let Self { heap, sessions, last_xid, .. } = self;
         let this = &mut sessions[session.index()];
         match heap.virtual_rows.entry((relation, key)) {
             Entry::Occupied(mut entry) => {
-                let Some(done) = entry.get().and(this.current_xid(), deed) else { return Simply::Otherwise };
+                let Some(done) = entry.get().and(this.current_xid(), deed) else { return AtOnce::TakeStep };
                 entry.insert(done);
             }
             Entry::Vacant(entry) => {
@@ -80,7 +70,7 @@ impl<P: Clone + Default> Backends<P> {
                 let is_covered = !heap.ranges.is_empty()
                     && heap.ranges.iter().any(|range| range.covers(relation, key, heap.now));
                 if !fits || is_covered {
-                    return if is_there || is_covered { Simply::Otherwise } else { Simply::Missing };
+                    return if is_there || is_covered { AtOnce::TakeStep } else { AtOnce::Missing };
                 }
                 let xid = this.assign_xid(session, last_xid);
                 entry.insert(Row::Simple { xid, deed });
@@ -89,7 +79,7 @@ impl<P: Clone + Default> Backends<P> {
         }
         let tag = LockTag::Tuple { relation, version: 0, key };
         fx.push(session, EventKind::RowLocked, strength.tuple_lock_mode(), tag);
-        Simply::Done
+        AtOnce::Done
     }
 
     /// A part of a transaction takes its id when it first deals with a row of a virtual relation, even if that
@@ -133,7 +123,7 @@ impl<P: Clone + Default> Backends<P> {
     ) -> Flow<P> {
         let tag = LockTag::Tuple { relation, version: 0, key };
         let simply = self.deal_simply(session, relation, key, Deed::Inserted, RowLockStrength::Update, fx);
-        if simply == Simply::Done {
+        if simply == AtOnce::Done {
             return Flow::Outcome(StepOutcome::Done);
         }
         self.take_id_for_part(session, relation);

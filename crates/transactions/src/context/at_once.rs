@@ -7,7 +7,6 @@ use lock_table::{LockMode, LockTag, RelationId, Request, RowKey, Scope};
 
 use super::StepContext;
 use crate::heap::Deed;
-use crate::rows::Simply;
 use crate::steps::update_strength;
 use crate::{EventKind, RowLockStrength};
 
@@ -70,10 +69,6 @@ impl<P: Clone + Default> StepContext<'_, P> {
         deed: Deed,
         strength: RowLockStrength,
     ) -> AtOnce {
-        match self.backends.deal_simply(self.session, relation, key, deed, strength, self.fx) {
-            Simply::Done => AtOnce::Done,
-            Simply::Missing => AtOnce::Missing,
-            Simply::Otherwise => AtOnce::TakeStep,
-        }
+        self.backends.deal_simply(self.session, relation, key, deed, strength, self.fx)
     }
 }
